@@ -1,0 +1,447 @@
+"""What every estimator of effects does for a user."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+from abc import ABCMeta, abstractmethod
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, _fit_context
+from sklearn.utils import RegressorTags
+from sklearn.utils.metadata_routing import UNUSED
+from sklearn.utils.validation import check_is_fitted
+
+from sklcausal._contrasts import Contrasts
+from sklcausal._fit_data import FitData, check_fit_data, collect_fields, validate_X
+from sklcausal.exceptions import TargetError
+from sklcausal.inference._result import InferenceResult
+
+
+class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
+    """Check the data, keep the conventions and shape the results.
+
+    Subclasses fit on `FitData` and say how cells (mean outcomes of arms, or intercept and slopes)
+    are computed for rows; effects are linear combinations of cells.
+    """
+
+    __metadata_request__fit = {"T": UNUSED}
+    __metadata_request__score = {"T": UNUSED}
+    _takes_doses = False
+
+    # -- fit ------------------------------------------------------------------------------
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: Any,
+        T: Any = None,
+        y: Any = None,
+        *,
+        sample_weight: Any = None,
+        propensity: Any = None,
+        cluster: Any = None,
+    ) -> BaseEffectEstimator:
+        """Fit to covariates, treatments and outcomes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Covariates.
+        T : array-like of shape (n_samples,) or (n_samples, n_treatments)
+            Treatments, or what `pack_targets` returns, with ``y=None``.
+        y : array-like of shape (n_samples,) or (n_samples, n_outcomes)
+            Outcomes.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Row weights. Averages are weighted by them.
+        propensity : array-like of shape (n_samples,) or (n_samples, n_arms), default=None
+            Known probability of each arm, as in a trial.
+        cluster : array-like of shape (n_samples,) or None, default=None
+            Rows with the same label share errors: folds keep them together and standard errors
+            sum within them.
+
+        Returns
+        -------
+        self : BaseEffectEstimator
+
+        Raises
+        ------
+        TargetError
+            If treatments, outcomes or the fields beside them cannot be used.
+        TrainingDivergedError
+            If a loss becomes NaN or infinite.
+        """
+        before = dict(self.__dict__)
+        try:
+            fields = collect_fields(self, T, y, propensity=propensity, cluster=cluster)
+            data = check_fit_data(self, X, fields, sample_weight, self._takes_doses)
+            self._fit(data)
+        except BaseException:
+            # leave no half-fitted estimator behind
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+        mean = data.t.mean(axis=0) if data.t.ndim == 2 else None
+        self.contrasts_ = Contrasts(data.treatments, data.outcomes.n_outcomes, mean)
+        self.treatments_ = data.treatments.arms
+        self.outcome_names_ = np.array(data.outcomes.names, dtype=object)
+        self.outcomes_ = data.outcomes
+        self.effect_names_out_ = np.array(self.contrasts_(None, None)[1], dtype=object)
+        return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "contrasts_")
+
+    @abstractmethod
+    def _fit(self, data: FitData) -> None:
+        """Fit to checked data."""
+
+    # -- effects --------------------------------------------------------------------------
+
+    @abstractmethod
+    def _cells(self, X: np.ndarray) -> np.ndarray:
+        """Average the members' cells, shape (n, n_cells)."""
+
+    @abstractmethod
+    def _cell_units(self, n_cells: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return origin and scale of the cells, each of shape (n_cells,)."""
+
+    @abstractmethod
+    def _interval(
+        self, X: np.ndarray, combine: np.ndarray, alpha: float, simultaneous: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Compute intervals of contrasts, each of shape (n, n_contrasts * n_outcomes)."""
+
+    def effect(self, X: Any, *, T0: Any = None, T1: Any = None) -> np.ndarray:
+        """Estimate the effect for each row, in outcome units.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        T0, T1 : label or dose, or array-like of them, default=None
+            Treatments to compare: one for all rows or one per row. By default every arm is
+            compared with the control, and a dose with itself plus one unit.
+
+        Returns
+        -------
+        effect : ndarray of shape (n_samples, n_contrasts, n_outcomes)
+            Without the last axis if y had one; without both if there is one contrast too.
+
+        Raises
+        ------
+        NotFittedError
+            If called before ``fit``.
+        TargetError
+            If T0 or T1 is no known arm.
+        """
+        check_is_fitted(self)
+        X = validate_X(self, X, reset=False)
+        by_row = self.contrasts_.by_row(T0, T1, len(X))
+        if by_row is not None:
+            out = None
+            for rows, a, b in by_row:
+                part = self._shape(self._effect(X[rows], *self.contrasts_(a, b)))
+                out = np.empty((len(X), *part.shape[1:])) if out is None else out
+                out[rows] = part
+            return out
+        return self._shape(self._effect(X, *self.contrasts_(T0, T1)))
+
+    def _effect(self, X: np.ndarray, combine: np.ndarray, names: list[str]) -> np.ndarray:
+        weights = combine * self._cell_units(combine.shape[-1])[1]
+        flat = self._cells(X) @ weights.reshape(-1, weights.shape[-1]).T
+        return flat.reshape(len(X), *combine.shape[:2])
+
+    def effect_interval(
+        self,
+        X: Any,
+        *,
+        T0: Any = None,
+        T1: Any = None,
+        alpha: float = 0.05,
+        simultaneous: bool = False,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Compute a confidence interval for the effect of each row, in outcome units.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        T0, T1 : label or dose, or array-like of them, default=None
+            As in `effect`.
+        alpha : float, default=0.05
+            One minus the confidence level.
+        simultaneous : bool, default=False
+            Widen the intervals so that all rows of X are covered at once.
+
+        Returns
+        -------
+        low, high : ndarray, each shaped as what `effect` returns
+
+        Raises
+        ------
+        NotFittedError
+            If called before ``fit``.
+        IntervalNotAvailableError
+            If the estimator was fitted with ``n_folds=1`` or an arm is too small.
+        """
+        check_is_fitted(self)
+        _check_alpha(alpha)
+        X = validate_X(self, X, reset=False)
+        by_row = self.contrasts_.by_row(T0, T1, len(X))
+        if by_row is None:
+            combine, _ = self.contrasts_(T0, T1)
+            ends = self._interval(X, combine, alpha, simultaneous)
+            return tuple(self._shape(e.reshape(len(X), *combine.shape[:2])) for e in ends)  # type: ignore[return-value]
+        if simultaneous:
+            raise ValueError("`simultaneous=True` takes one T0 and T1 for all rows, got arrays")
+        out: Any = None
+        for rows, a, b in by_row:
+            combine, _ = self.contrasts_(a, b)
+            ends = [
+                self._shape(e.reshape(len(rows), *combine.shape[:2]))
+                for e in self._interval(X[rows], combine, alpha, False)
+            ]
+            out = out or [np.empty((len(X), *e.shape[1:])) for e in ends]
+            for whole, part in zip(out, ends, strict=True):
+                whole[rows] = part
+        return tuple(out)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the effect of each row, flattened to at most two axes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_contrasts * n_outcomes)
+        """
+        effect = self.effect(X)
+        return effect.reshape(len(effect), -1) if effect.ndim > 2 else effect
+
+    def _shape(self, effect: np.ndarray) -> np.ndarray:
+        """Drop the outcome axis, and the contrast axis if single, where y had one axis."""
+        if not self.outcomes_.one_dim:
+            return effect
+        effect = effect[..., 0]
+        return effect[:, 0] if effect.shape[1] == 1 else effect
+
+    # -- averages -------------------------------------------------------------------------
+
+    @abstractmethod
+    def _average(
+        self, X: np.ndarray | None, combine: np.ndarray, population: str, trim: Any
+    ) -> tuple[np.ndarray, np.ndarray, int]:
+        """Average contrasts: estimates, covariance, rows."""
+
+    def _result(
+        self, X: Any, T0: Any, T1: Any, population: str, trim: Any, title: str = ""
+    ) -> InferenceResult:
+        check_is_fitted(self)
+        if X is not None:
+            X = validate_X(self, X, reset=False)
+        combine, names = self.contrasts_(T0, T1)
+        estimate, covariance, n = self._average(X, combine, population, trim)
+        if not self.outcomes_.one_dim:
+            names = [f"{name}: {outcome}" for name in names for outcome in self.outcome_names_]
+        return InferenceResult(estimate, covariance, names, title, n)
+
+    def ate(
+        self,
+        X: Any = None,
+        *,
+        T0: Any = None,
+        T1: Any = None,
+        population: str = "all",
+        trim: tuple[float, float] | None = None,
+    ) -> Any:
+        """Estimate the average effect, in outcome units.
+
+        Without X it is the mean of the influence values over the training population; with X it
+        is the mean of `effect` over those rows, taken as fixed. The two differ by what the
+        influence values correct.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or None, default=None
+        T0, T1 : label or dose, default=None
+            As in `effect`.
+        population : {'all', 'treated', 'overlap'}, default='all'
+            'treated' averages over those who received T1, 'overlap' weights people by how much
+            their treatment was open.
+        trim : tuple of float or None, default=None
+            Keep only people all of whose propensities lie between the two bounds.
+
+        Returns
+        -------
+        float or ndarray of shape (n_contrasts,) or (n_contrasts, n_outcomes)
+        """
+        check_is_fitted(self)
+        plain = population == "all" and trim is None
+        rows = None if X is None else validate_X(self, X, reset=False)
+        plug_in = self._plug_in_average(rows, self.contrasts_(T0, T1)[0]) if plain else None
+        if plug_in is not None:
+            return self._scalar(plug_in.ravel())
+        return self._scalar(self._result(X, T0, T1, population, trim).estimate)
+
+    def _plug_in_average(self, X: np.ndarray | None, combine: np.ndarray) -> np.ndarray | None:
+        """Average the effect where there is no inference, shape (n_contrasts, n_outcomes)."""
+        return None
+
+    def ate_interval(
+        self,
+        X: Any = None,
+        alpha: float = 0.05,
+        *,
+        T0: Any = None,
+        T1: Any = None,
+        population: str = "all",
+        trim: tuple[float, float] | None = None,
+    ) -> tuple[Any, Any]:
+        """Compute a confidence interval of the average effect, in outcome units.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or None, default=None
+        alpha : float, default=0.05
+            One minus the confidence level.
+        T0, T1, population, trim : object
+            As in `ate`.
+
+        Returns
+        -------
+        low, high : float or ndarray, each shaped as what `ate` returns
+        """
+        _check_alpha(alpha)
+        result = self._result(X, T0, T1, population, trim)
+        low, high = result.conf_int(alpha)
+        return self._scalar(low), self._scalar(high)
+
+    def att(self, *, T0: Any = None, T1: Any = None) -> Any:
+        """Estimate the average effect among those who received the treatment.
+
+        Parameters
+        ----------
+        T0, T1 : label, default=None
+            As in `effect`.
+
+        Returns
+        -------
+        float or ndarray of shape (n_contrasts,) or (n_contrasts, n_outcomes)
+        """
+        return self.ate(T0=T0, T1=T1, population="treated")
+
+    def _scalar(self, values: np.ndarray) -> Any:
+        shaped = self._shape(values.reshape(1, -1, self.outcomes_.n_outcomes))[0]
+        return float(shaped) if np.ndim(shaped) == 0 else shaped
+
+    # -- further results ------------------------------------------------------------------
+
+    def potential_outcomes(self, X: Any) -> np.ndarray:
+        """Estimate the mean outcome of each row in every arm, in outcome units.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_arms) or (n_samples, n_arms, n_outcomes)
+            Arms in the order of ``treatments_``.
+
+        Raises
+        ------
+        TargetError
+            If the treatment is not discrete.
+        """
+        check_is_fitted(self)
+        if self.treatments_ is None:
+            raise TargetError(
+                "`potential_outcomes` needs arms, but the estimator was fitted to "
+                f"{self.contrasts_.treatments.kind} treatments; use `effect` with T0 and T1"
+            )
+        cells = self._cells(validate_X(self, X, reset=False))
+        origin, scale = self._cell_units(cells.shape[1])
+        means = (origin + cells * scale).reshape(len(cells), len(self.treatments_), -1)
+        return means[:, :, 0] if self.outcomes_.one_dim else means
+
+    def summary(self, alpha: float = 0.05) -> str:
+        """Format the average effects and the diagnostics as a table.
+
+        Parameters
+        ----------
+        alpha : float, default=0.05
+            One minus the confidence level of the intervals.
+
+        Returns
+        -------
+        str
+        """
+        _check_alpha(alpha)
+        title = f"Average effects by {type(self).__name__}"
+        result = self._result(None, None, None, "all", None, title)
+        lines = [result.summary(alpha), f"rows: {result.n_samples}"]
+        return "\n".join([*lines, *self._diagnostic_lines()])
+
+    def _diagnostic_lines(self) -> list[str]:
+        return []
+
+    def to_frame(self, X: Any, *, alpha: float = 0.05, library: str | None = None) -> Any:
+        """Put effects and intervals into one tidy table.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        alpha : float, default=0.05
+            One minus the confidence level.
+        library : {'pandas', 'polars'} or None, default=None
+            None returns a polars frame for a polars X and a pandas frame otherwise.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``row``, ``contrast``, ``outcome``, ``effect``, ``low`` and ``high``.
+        """
+        if library not in (None, "pandas", "polars"):
+            raise ValueError(f"`library` must be 'pandas', 'polars' or None, got {library!r}")
+        low, high = self.effect_interval(X, alpha=alpha)
+        effect = self.effect(X)
+        shape = (len(effect), len(self.effect_names_out_), len(self.outcome_names_))
+        row, contrast, outcome = (i.ravel() for i in np.indices(shape))
+        index = getattr(X, "index", None)
+        columns = {
+            "row": row if index is None else np.asarray(index)[row],
+            "contrast": self.effect_names_out_[contrast],
+            "outcome": self.outcome_names_[outcome],
+            "effect": effect.ravel(),
+            "low": low.ravel(),
+            "high": high.ravel(),
+        }
+        if library is None:
+            library = "polars" if type(X).__module__.startswith("polars") else "pandas"
+        if library == "polars":
+            import polars
+
+            return polars.DataFrame(
+                {k: v.tolist() if v.dtype == object else v for k, v in columns.items()}
+            )
+        import pandas
+
+        return pandas.DataFrame(columns)
+
+    # -- scikit-learn ---------------------------------------------------------------------
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.estimator_type = "regressor"
+        tags.regressor_tags = RegressorTags(poor_score=True)
+        tags.target_tags.required = True
+        tags.target_tags.multi_output = False
+        tags.input_tags.allow_nan = False
+        return tags
+
+
+def _check_alpha(alpha: Any) -> None:
+    if not isinstance(alpha, (int, float, np.number)) or not 0 < alpha < 1:
+        raise ValueError(f"`alpha` must be a number between 0 and 1, got {alpha!r}")

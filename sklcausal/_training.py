@@ -1,0 +1,579 @@
+"""Train all members of an ensemble as one module: the only place that talks to skorch."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EpochTimer
+from torch import Tensor, nn
+
+from sklcausal.exceptions import TrainingDivergedError
+from sklcausal.structural._base import Units
+
+VALIDATION_CHUNK = 16_384
+
+
+class Batch(NamedTuple):
+    """Rows that each member draws: the same number for all, padded with weight 0.
+
+    Attributes
+    ----------
+    X : Tensor of shape (n_members, n, n_features)
+    t : Tensor of shape (n_members, n) for arms, (n_members, n, n_treatments) for doses
+    y : Tensor of shape (n_members, n, n_outcomes)
+    w : Tensor of shape (n_members, n)
+    """
+
+    X: Tensor
+    t: Tensor
+    y: Tensor
+    w: Tensor
+
+
+MemberLoss = Callable[[nn.Module, Batch], Tensor]
+
+
+@dataclass
+class TrainingOptions:
+    """What a user can say about training; see the parameters of the estimators."""
+
+    max_epochs: int = 300
+    batch_size: int = 64
+    lr: float = 3e-3
+    patience: int = 30
+    lr_schedule: str | None = None
+    gradient_clip: float | None = None
+    device: str = "cpu"
+    verbose: int = 0
+    callbacks: Sequence[Any] | None = None
+    net_params: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class MemberRows:
+    """Rows on which a member trains and by which it stops, and its seed."""
+
+    train: np.ndarray
+    valid: np.ndarray
+    seed: int
+
+
+class TrainingData:
+    """Tensors of all rows, and the units in which each member sees y and T.
+
+    Parameters
+    ----------
+    X : Tensor of shape (n_samples, n_features)
+    t : Tensor of shape (n_samples,) or (n_samples, n_treatments)
+    y : Tensor of shape (n_samples, n_outcomes)
+    w : Tensor of shape (n_samples,)
+    units : Units
+        Of the centred y and T that are handed over here.
+    """
+
+    def __init__(self, X: Tensor, t: Tensor, y: Tensor, w: Tensor, units: Units):
+        self.X, self.t, self.y, self.w = X, t, y, w
+        self.units = units
+
+    def draw(self, rows: Tensor, pad: Tensor, scales: _Scales) -> Batch:
+        """Gather rows for every member.
+
+        Parameters
+        ----------
+        rows : Tensor of int of shape (n_members, n)
+        pad : Tensor of shape (n_members, n)
+            1 for a row that counts and 0 for padding.
+        scales : _Scales
+
+        Returns
+        -------
+        Batch
+        """
+        t, y = self.t[rows], self.y[rows]
+        if t.dim() == 3:
+            t = (t - scales.t_loc) / scales.t_scale
+        y = (y - scales.y_loc) / scales.y_scale
+        return Batch(self.X[rows], t, y, self.w[rows] * pad)
+
+
+class _Scales:
+    """Units as tensors, cut to the members that still train."""
+
+    def __init__(self, units: Units, members: Sequence[int], device: torch.device):
+        at = list(members)
+        for name in ("y_loc", "y_scale", "t_loc", "t_scale"):
+            value = torch.as_tensor(getattr(units, name)[at][:, None, :], dtype=torch.float32)
+            setattr(self, name, value.to(device))
+
+    y_loc: Tensor
+    y_scale: Tensor
+    t_loc: Tensor
+    t_scale: Tensor
+
+
+class _Draws:
+    """Iterate over batches in which each member goes through its own rows in its own order."""
+
+    def __init__(
+        self,
+        data: TrainingData,
+        rows: Sequence[np.ndarray],
+        batch_size: int,
+        generators: Sequence[torch.Generator] | None,
+        units_of: Sequence[int],
+    ):
+        self.data, self.generators = data, generators
+        self.rows = [torch.as_tensor(r) for r in rows]
+        longest = max(len(r) for r in rows)
+        self.n_batches = max(1, math.ceil(longest / batch_size))
+        self.size = math.ceil(longest / self.n_batches)
+        self.scales = _Scales(data.units, units_of, data.X.device)
+
+    def __iter__(self) -> Iterator[Batch]:
+        n_rows = self.n_batches * self.size
+        device = self.data.X.device
+        index = torch.zeros(len(self.rows), n_rows, dtype=torch.int64)
+        pad = torch.zeros(len(self.rows), n_rows)
+        for k, own in enumerate(self.rows):
+            order = own
+            if self.generators is not None:
+                order = own[torch.randperm(len(own), generator=self.generators[k])]
+            index[k, : len(own)] = order
+            pad[k, : len(own)] = 1.0
+        if self.generators is not None:
+            # spread the padding over the batches, so that none is nearly empty
+            spread = torch.arange(n_rows).reshape(self.size, self.n_batches).T.reshape(-1)
+            index, pad = index[:, spread], pad[:, spread]
+        index, pad = index.to(device), pad.to(device)
+        for start in range(0, n_rows, self.size):
+            at = slice(start, start + self.size)
+            yield self.data.draw(index[:, at], pad[:, at], self.scales)
+
+
+class _NoCriterion(nn.Module):
+    """Stand where skorch wants a criterion; the loss is the member loss."""
+
+
+class MemberNet(NeuralNet):
+    """Train members side by side, each with its own rows, stopping, best weights and schedule.
+
+    Parameters
+    ----------
+    module : Module
+        Parameters and buffers carry a leading member axis, except buffers that a part names in
+        its ``shared_buffers``.
+    member_loss : callable
+        Maps module and batch to one loss per member.
+    data : TrainingData
+    members : sequence of MemberRows
+    units_of : sequence of int
+        Row of ``data.units`` that belongs to each member.
+    weight_decay : sequence of float
+        Decoupled decay of the weight matrices of each member, per unit of learning rate.
+    options : TrainingOptions
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        *,
+        member_loss: MemberLoss,
+        data: TrainingData,
+        members: Sequence[MemberRows],
+        units_of: Sequence[int],
+        weight_decay: Sequence[float],
+        options: TrainingOptions,
+    ):
+        settings: dict[str, Any] = {
+            "criterion": _NoCriterion,
+            "optimizer": torch.optim.Adam,
+            "lr": options.lr,
+            "batch_size": options.batch_size,
+            "device": options.device,
+            "train_split": None,
+            "verbose": 0,
+            "callbacks": [*(options.callbacks or [])],
+        }
+        if "optimizer" not in options.net_params:
+            settings["optimizer__fused"] = options.device in ("cpu", "cuda")
+        super().__init__(module, **{**settings, **options.net_params})
+        self.member_loss_ = member_loss
+        self.data_, self.members_, self.units_of_ = data, list(members), list(units_of)
+        self.options_ = options
+        n_members = len(self.members_)
+        self.decay_ = np.asarray(weight_decay, dtype=float)
+        self.active_ = list(range(n_members))
+        self.generators_ = [torch.Generator().manual_seed(m.seed) for m in self.members_]
+        self.best_loss_ = np.full(n_members, np.inf)
+        self.best_epoch_ = np.zeros(n_members, dtype=int)
+        self.lr_factor_ = np.ones(n_members)
+        self.epoch_ = 0
+        self.interrupted_ = False
+        self.best_state_: dict[str, Tensor] = {}
+        self.chosen_ = list(range(n_members))
+
+    @property
+    def _default_callbacks(self) -> list[tuple[str, Any]]:
+        return [("epoch_timer", EpochTimer())]
+
+    # -- what skorch's loop calls ---------------------------------------------------------
+
+    def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple[Any, Any]:
+        """Hand over the rows as they are; members carry their own validation part.
+
+        Parameters
+        ----------
+        X, y : object
+            Ignored.
+        **fit_params : object
+            Ignored.
+
+        Returns
+        -------
+        tuple
+        """
+        return X, X
+
+    def check_data(self, X: Any, y: Any = None) -> None:
+        """Skip skorch's checks, since the estimator has checked the data.
+
+        Parameters
+        ----------
+        X, y : object
+            Ignored.
+        """
+
+    def get_iterator(self, dataset: Any, training: bool = False) -> _Draws | None:
+        """Iterate over tensors instead of collating rows one by one.
+
+        Parameters
+        ----------
+        dataset : TrainingData
+        training : bool, default=False
+
+        Returns
+        -------
+        iterable of Batch, or None where there is no validation part
+        """
+        members = [self.members_[k] for k in self.active_]
+        units_of = [self.units_of_[k] for k in self.active_]
+        if training:
+            generators = [self.generators_[k] for k in self.active_]
+            rows = [m.train for m in members]
+            return _Draws(dataset, rows, self.batch_size, generators, units_of)
+        rows = [m.valid for m in members]
+        if not any(len(r) for r in rows):
+            return None
+        return _Draws(dataset, rows, VALIDATION_CHUNK, None, units_of)
+
+    def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any) -> Any:
+        """Train until every member has stopped or the epochs are used up.
+
+        Parameters
+        ----------
+        X : TrainingData
+        y : object
+            Ignored.
+        epochs : int or None
+        **fit_params : object
+            Ignored.
+
+        Returns
+        -------
+        self : MemberNet
+        """
+        sets = {"dataset_train": X, "dataset_valid": X}
+        iterators = self.get_iterator(X, training=True), self.get_iterator(X)
+        n_active = len(self.active_)
+        for _ in range(self.max_epochs if epochs is None else epochs):
+            if not self.active_:
+                break
+            if len(self.active_) < n_active:
+                n_active = len(self.active_)
+                iterators = self.get_iterator(X, training=True), self.get_iterator(X)
+            self.notify("on_epoch_begin", **sets)
+            self._schedule()
+            self._sums = {}
+            self.run_single_epoch(iterators[0], True, "train", self.train_step)
+            self.run_single_epoch(iterators[1], False, "valid", self.validation_step)
+            self._end_epoch()
+            self.notify("on_epoch_end", **sets)
+        return self
+
+    def train_step(self, batch: Batch, **fit_params: Any) -> dict[str, Any]:
+        """Take one optimiser step for every active member.
+
+        Parameters
+        ----------
+        batch : Batch
+        **fit_params : object
+            Ignored.
+
+        Returns
+        -------
+        dict
+        """
+        self._set_training(True)
+        self._zero_grad_optimizer()
+        losses = self.member_loss_(self.module_, batch)
+        losses.sum().backward()
+        named = list(self.get_all_learnable_params())
+        self.notify("on_grad_computed", named_parameters=named, batch=batch, training=True)
+        if self.options_.gradient_clip is not None:
+            self._clip([p for _, p in named], self.options_.gradient_clip)
+        self._step(named)
+        return self._account("train", losses.detach(), batch)
+
+    def validation_step(self, batch: Batch, **fit_params: Any) -> dict[str, Any]:
+        """Compute the validation loss of every active member.
+
+        Parameters
+        ----------
+        batch : Batch
+        **fit_params : object
+            Ignored.
+
+        Returns
+        -------
+        dict
+        """
+        self._set_training(False)
+        with torch.no_grad():
+            losses = self.member_loss_(self.module_, batch)
+        return self._account("valid", losses, batch)
+
+    # -- one step, member by member -------------------------------------------------------
+
+    def _account(self, part: str, losses: Tensor, batch: Batch) -> dict[str, Any]:
+        weight = batch.w.sum(dim=1)
+        total, sums = self._sums.get(part, (0.0, 0.0))
+        self._sums[part] = (total + weight, sums + weight * losses)
+        return {"loss": losses.mean(), "y_pred": None}
+
+    def _step(self, named: list[tuple[str, Tensor]]) -> None:
+        lr = self.optimizer_.param_groups[0]["lr"]
+        factor = self.lr_factor_[self.active_]
+        matrices = [p for name, p in named if not name.endswith("bias")]
+        shrink = 1 - lr * factor * self.decay_[self.active_]
+        with torch.no_grad():
+            if (shrink != 1).any():
+                scale = torch.as_tensor(shrink, dtype=torch.float32, device=matrices[0].device)
+                views = [scale.reshape(-1, *[1] * (p.dim() - 1)) for p in matrices]
+                torch._foreach_mul_(matrices, views)
+            if (factor == 1).all():
+                self.optimizer_.step()
+                return
+            before = [p.detach().clone() for _, p in named]
+            self.optimizer_.step()
+            share = torch.as_tensor(factor, dtype=torch.float32, device=before[0].device)
+            for (_, p), old in zip(named, before, strict=True):
+                p.copy_(torch.lerp(old, p, share.reshape(-1, *[1] * (p.dim() - 1))))
+
+    @staticmethod
+    def _clip(parameters: list[Tensor], bound: float) -> None:
+        grads = [p.grad for p in parameters if p.grad is not None]
+        norm = torch.stack([g.flatten(1).square().sum(1) for g in grads]).sum(0).sqrt()
+        shrink = (bound / norm.clamp_min(1e-12)).clamp_max(1.0)
+        torch._foreach_mul_(grads, [shrink.reshape(-1, *[1] * (g.dim() - 1)) for g in grads])
+
+    def _schedule(self) -> None:
+        if self.options_.lr_schedule == "cosine":
+            progress = min(1.0, self.epoch_ / self.options_.max_epochs)
+            self.lr_factor_[:] = 0.5 * (1 + math.cos(math.pi * progress)) + 1e-3
+
+    def _end_epoch(self) -> None:
+        """Compare each active member with its best, keep what improved, retire what stopped."""
+        self.epoch_ += 1
+        means = {}
+        for part, (weight, total) in self._sums.items():
+            means[part] = (total / weight.clamp_min(1e-30)).double().cpu().numpy()
+            self.history.record(f"{part}_loss", float(means[part].mean()))
+            by_member = np.full(len(self.members_), np.nan)
+            by_member[self.active_] = means[part]
+            self.history.record(f"{part}_loss_members", by_member.tolist())
+        self._check_finite(means)
+        active = np.array(self.active_)
+        judged = means.get("valid")
+        improved = (
+            np.ones(len(active), bool) if judged is None else judged < self.best_loss_[active]
+        )
+        if judged is not None:
+            self.best_loss_[active[improved]] = judged[improved]
+        else:
+            self.best_loss_[active] = means["train"]
+        self.best_epoch_[active[improved]] = self.epoch_
+        self._store_best(improved)
+        stale = self.epoch_ - self.best_epoch_[active]
+        if self.options_.lr_schedule == "plateau":
+            every = max(1, self.options_.patience // 3)
+            at_step = (stale > 0) & (stale % every == 0)
+            self.lr_factor_[active[at_step]] *= 0.5
+        keep = stale < self.options_.patience
+        if not keep.all():
+            self.keep_members(np.flatnonzero(keep))
+
+    def _check_finite(self, means: dict[str, np.ndarray]) -> None:
+        for part, values in means.items():
+            if not np.isfinite(values).all():
+                raise TrainingDivergedError(
+                    f"the {part} loss became NaN or infinite in epoch {self.epoch_}; likely "
+                    f"causes: a learning rate that is too high (`lr` is {self.lr}), outliers in "
+                    "`y` or `X`, or a count outcome with huge values; try a smaller `lr` or "
+                    "`gradient_clip=1.0`"
+                )
+
+    def _store_best(self, improved: np.ndarray) -> None:
+        parameters = dict(self.module_.named_parameters())
+        if not self.best_state_:
+            self.best_state_ = {name: p.detach().clone() for name, p in parameters.items()}
+            return
+        if improved.any():
+            ids = [k for k, good in zip(self.active_, improved, strict=True) if good]
+            at = np.flatnonzero(improved)
+            for name, p in parameters.items():
+                self.best_state_[name][ids] = p.detach()[at]
+
+    def keep_members(self, positions: Sequence[int] | np.ndarray) -> None:
+        """Go on with some of the active members only.
+
+        Parameters
+        ----------
+        positions : sequence of int
+            Places among the active members.
+        """
+        at = torch.as_tensor(np.asarray(positions, dtype=np.int64))
+        self.active_ = [self.active_[k] for k in at.tolist()]
+        if not self.active_:
+            return
+        n_members = next(self.module_.parameters()).shape[0]
+        for p in self.module_.parameters():
+            here = at.to(p.device)
+            p.data, p.grad = p.data[here], None
+            for key, value in self.optimizer_.state.get(p, {}).items():
+                if torch.is_tensor(value) and value.dim() and value.shape[0] == n_members:
+                    self.optimizer_.state[p][key] = value[here]
+        for part, name, value in _member_buffers(self.module_):
+            setattr(part, name, value[at.to(value.device)])
+
+    # -- what the package calls -----------------------------------------------------------
+
+    def run(self, n_epochs: int) -> MemberNet:
+        """Train for so many epochs more, or until every member has stopped.
+
+        Parameters
+        ----------
+        n_epochs : int
+
+        Returns
+        -------
+        self : MemberNet
+        """
+        self.max_epochs = n_epochs
+        devices = [torch.device(self.device)] if str(self.device).startswith("cuda") else []
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(self.members_[0].seed + self.epoch_)
+            self.partial_fit(self.data_)
+        return self
+
+    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
+        """Tell the callbacks, and note whether training was interrupted.
+
+        Parameters
+        ----------
+        method_name : str
+        **cb_kwargs : object
+        """
+        if method_name == "on_train_end" and self.active_ and self._epochs_left():
+            self.interrupted_ = True
+        super().notify(method_name, **cb_kwargs)
+
+    def _epochs_left(self) -> bool:
+        return len(self.history) < self._epochs_due
+
+    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        """Note how many epochs are due.
+
+        Parameters
+        ----------
+        net, X, y : object
+        **kwargs : object
+        """
+        self._epochs_due = len(self.history) + self.max_epochs
+        super().on_train_begin(net, X, y, **kwargs)
+
+    def best_parameters(self) -> dict[str, np.ndarray]:
+        """Return the best weights of every member.
+
+        Returns
+        -------
+        dict of str to ndarray with a leading member axis
+        """
+        if not self.best_state_:
+            self.best_state_ = {n: p.detach().clone() for n, p in self.module_.named_parameters()}
+        return {name: value.cpu().numpy() for name, value in self.best_state_.items()}
+
+
+def _member_buffers(module: nn.Module) -> Iterator[tuple[nn.Module, str, Tensor]]:
+    for part in module.modules():
+        shared = getattr(part, "shared_buffers", ())
+        for name, value in list(part.named_buffers(recurse=False)):
+            if name not in shared:
+                yield part, name, value
+
+
+class ProgressBar(Callback):
+    """Show epochs, loss and remaining time.
+
+    Parameters
+    ----------
+    label : str
+        What is being trained.
+    total : int
+        Most epochs there can be.
+    """
+
+    def __init__(self, label: str, total: int):
+        self.label, self.total = label, total
+
+    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+        """Open the bar.
+
+        Parameters
+        ----------
+        net : MemberNet
+        **kwargs : object
+        """
+        from tqdm.auto import tqdm
+
+        self.bar_ = tqdm(total=self.total, initial=net.epoch_, desc=self.label, unit="epoch")
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Move the bar on.
+
+        Parameters
+        ----------
+        net : MemberNet
+        **kwargs : object
+        """
+        last = net.history[-1]
+        loss = last.get("valid_loss", last.get("train_loss"))
+        self.bar_.set_postfix(loss=f"{loss:.4f}", members=len(net.active_), refresh=False)
+        self.bar_.update()
+
+    def on_train_end(self, net: Any, **kwargs: Any) -> None:
+        """Close the bar.
+
+        Parameters
+        ----------
+        net : MemberNet
+        **kwargs : object
+        """
+        self.bar_.close()

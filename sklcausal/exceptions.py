@@ -1,0 +1,26 @@
+"""Errors and warnings, each also a builtin one."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+__all__ = [
+    "IntervalNotAvailableError",
+    "OverlapWarning",
+    "TargetError",
+    "TrainingDivergedError",
+]
+
+
+class TargetError(ValueError):
+    """Raise when treatments, outcomes or fields that go with them cannot be used."""
+
+
+class TrainingDivergedError(FloatingPointError):
+    """Raise when a loss becomes NaN or infinite during training."""
+
+
+class IntervalNotAvailableError(RuntimeError):
+    """Raise when a fitted estimator lacks what an interval or an average needs."""
+
+
+class OverlapWarning(UserWarning):
+    """Warn that some people had almost no chance to receive one of the treatments."""

@@ -1,0 +1,165 @@
+"""Project an orthogonal signal on what the networks learned, fold by fold."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+ROWS_PER_FEATURE = 5
+SMALLEST_EIGENVALUE = 1e-6
+
+
+@dataclass
+class FoldProjection:
+    """Regression of the signal within one fold on features learned without it.
+
+    Attributes
+    ----------
+    centre : ndarray of shape (n_raw,)
+    whiten : ndarray of shape (n_raw, n_kept)
+    coef : ndarray of shape (n_kept + 1, n_outputs)
+    root : ndarray of shape (n_outputs * (n_kept + 1), n_outputs * (n_kept + 1))
+        Root R of the covariance R'R of ``coef``, outputs outside.
+    """
+
+    centre: np.ndarray
+    whiten: np.ndarray
+    coef: np.ndarray
+    root: np.ndarray
+
+    def basis(self, raw: np.ndarray) -> np.ndarray:
+        """Compute the regressors of rows.
+
+        Parameters
+        ----------
+        raw : ndarray of shape (n, n_raw)
+
+        Returns
+        -------
+        ndarray of shape (n, n_kept + 1)
+        """
+        whitened = (raw - self.centre) @ self.whiten
+        return np.hstack([np.ones((len(raw), 1)), whitened])
+
+
+def fit_projection(
+    raw: np.ndarray,
+    psi: np.ndarray,
+    weight: np.ndarray,
+    cluster: np.ndarray | None,
+    n_features: int,
+) -> FoldProjection:
+    """Regress the signal of a fold by weighted least squares with an HC3 sandwich.
+
+    Parameters
+    ----------
+    raw : ndarray of shape (n, n_raw)
+        Features from a member that never saw these rows.
+    psi : ndarray of shape (n, n_outputs)
+        Signal.
+    weight : ndarray of shape (n,)
+    cluster : ndarray of int of shape (n,) or None
+        Errors are summed within clusters.
+    n_features : int
+        Most principal components of the features to keep.
+
+    Returns
+    -------
+    FoldProjection
+
+    References
+    ----------
+    .. [1] Semenova, Chernozhukov, "Debiased machine learning of conditional average treatment
+       effects and other causal functions", Econometrics Journal 2021, section 2.
+    """
+    share = weight / weight.sum()
+    centre = share @ raw
+    centred = raw - centre
+    covariance = (centred * share[:, None]).T @ centred
+    values, vectors = np.linalg.eigh(covariance)
+    kept = np.flatnonzero(values > SMALLEST_EIGENVALUE * max(values[-1], 1e-300))[::-1]
+    kept = kept[:n_features]
+    whiten = vectors[:, kept] / np.sqrt(values[kept])
+    basis = np.hstack([np.ones((len(raw), 1)), centred @ whiten])
+    gram = (basis * weight[:, None]).T @ basis
+    coef = np.linalg.solve(gram, (basis * weight[:, None]).T @ psi)
+    leverage = weight * np.einsum("nq,qn->n", basis, np.linalg.solve(gram, basis.T))
+    error = weight[:, None] * (psi - basis @ coef) / (1 - np.minimum(leverage, 0.99))[:, None]
+    n_outputs = psi.shape[1]
+    moves = (error[:, :, None] * basis[:, None, :]).reshape(len(raw), -1)
+    if cluster is not None:
+        moves = _sum_by(moves, cluster)
+    # rows of `moves` over the Gram matrix are the influence of a row on the coefficients
+    blocks = moves.reshape(-1, basis.shape[1]).T
+    influence = np.linalg.solve(gram, blocks).T.reshape(len(moves), -1)
+    root = np.linalg.qr(influence, mode="r")
+    full = np.zeros((n_outputs * basis.shape[1],) * 2)
+    full[: len(root)] = root
+    return FoldProjection(centre, whiten, coef, full)
+
+
+def _sum_by(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    _, codes = np.unique(labels, return_inverse=True)
+    total = np.zeros((codes.max() + 1, values.shape[1]))
+    np.add.at(total, codes, values)
+    return total
+
+
+def allowed_features(n_features: int, arm_rows: np.ndarray) -> int:
+    """Limit the number of features by the smallest arm of a fold.
+
+    Parameters
+    ----------
+    n_features : int
+        As asked for.
+    arm_rows : ndarray of int of shape (n_folds, n_arms)
+        Rows of each arm in each fold.
+
+    Returns
+    -------
+    int
+    """
+    return int(min(n_features, arm_rows.min() // ROWS_PER_FEATURE))
+
+
+def evaluate_projection(
+    folds: Sequence[FoldProjection],
+    raw: np.ndarray,
+    combine: np.ndarray,
+    draws: Sequence[np.ndarray] | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Compute projected contrasts of rows, averaged over folds, and their variances.
+
+    Parameters
+    ----------
+    folds : sequence of FoldProjection
+    raw : ndarray of shape (n_folds, n, n_raw)
+        Features of each fold's member at the rows.
+    combine : ndarray of shape (n_contrasts, n_outputs)
+        Contrasts as combinations of the outputs.
+    draws : sequence of ndarray of shape (n_root, n_draws), one per fold, or None
+        Standard normal draws of the error of the coefficients.
+
+    Returns
+    -------
+    value, variance : ndarray of shape (n, n_contrasts)
+    noise : ndarray of shape (n, n_contrasts, n_draws) or None
+        Draws of the error of ``value``.
+    """
+    shape = (raw.shape[1], len(combine))
+    value, variance = np.zeros(shape), np.zeros(shape)
+    noise = None if draws is None else np.zeros((*shape, draws[0].shape[1]))
+    for k, fold in enumerate(folds):
+        basis = fold.basis(raw[k])
+        value += basis @ fold.coef @ combine.T / len(folds)
+        root = fold.root.reshape(len(fold.root), combine.shape[1], -1)
+        by_contrast = np.einsum("co,roq->cqr", combine, root)
+        moved = np.stack([basis @ part for part in by_contrast], axis=1) / len(folds)
+        variance += (moved**2).sum(axis=2)
+        if noise is not None and draws is not None:
+            noise += moved @ draws[k]
+    return value, variance, noise

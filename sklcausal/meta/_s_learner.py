@@ -1,0 +1,181 @@
+"""S-learner: one network that reads the arm as an input."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from sklcausal._ensemble import Recipe
+from sklcausal.base import BaseThetaEstimator
+from sklcausal.nn import MemberLinear, MemberMLP
+from sklcausal.nn._layers import ACTIVATIONS, check_widths
+from sklcausal.utils._docs import shared_docs
+
+
+class SLearnerModule(nn.Module):
+    """Read covariates and arm alike, and answer for all arms at once.
+
+    Parameters
+    ----------
+    n_members : int
+    n_in : int
+    n_heads : int
+        Number of arms.
+    n_outcomes : int
+    widths : sequence of int
+    activation : str
+    """
+
+    def __init__(
+        self,
+        n_members: int,
+        n_in: int,
+        *,
+        n_heads: int,
+        n_outcomes: int,
+        widths: Sequence[int],
+        activation: str,
+    ):
+        super().__init__()
+        self.n_in = n_in
+        self.first = MemberLinear(n_members, n_in + n_heads, widths[0])
+        self.activation = ACTIVATIONS[activation]
+        self.rest = MemberMLP(n_members, widths[0], widths[1:], activation)
+        self.last = MemberLinear(n_members, self.rest.n_out, n_outcomes)
+
+    def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute theta and the last hidden layer, with the arm set to each in turn.
+
+        Parameters
+        ----------
+        z : Tensor of shape (n_members, n, n_in)
+
+        Returns
+        -------
+        theta : Tensor of shape (n_members, n, n_heads * n_outcomes)
+        features : Tensor of shape (n_members, n, n_heads, n_hidden)
+        """
+        # the input is [x, one-hot arm], so the arm adds one row of the first weights
+        from_x, from_arm = self.first.weight.split([self.n_in, self.first.n_in - self.n_in], dim=1)
+        hidden = torch.baddbmm(self.first.bias, z, from_x).unsqueeze(2) + from_arm.unsqueeze(1)
+        features = self.rest(self.activation(hidden).flatten(1, 2))
+        theta = self.last(features).unflatten(1, hidden.shape[1:3])
+        return theta.flatten(2), features.unflatten(1, hidden.shape[1:3])
+
+
+@shared_docs
+class SLearner(BaseThetaEstimator):
+    """Estimate effects with one network that reads the arm as an input.
+
+    Parameters
+    ----------
+    widths : sequence of int, default=(50, 50, 50)
+        Units of the hidden layers.
+    {shared_parameters}
+
+    Attributes
+    ----------
+    {shared_attributes}
+
+    See Also
+    --------
+    TLearner : A network of its own for every arm.
+    sklcausal.representation.TARNet : Arms share a representation.
+
+    Notes
+    -----
+    Effects are identified if, given x, treatment is independent of the potential outcomes (no
+    unmeasured confounder), everybody could have received every arm (overlap), and one person's
+    treatment does not change another's outcome. What the intervals promise is said in `TARNet`.
+
+    References
+    ----------
+    .. [1] Künzel, Sekhon, Bickel, Yu, "Metalearners for estimating heterogeneous treatment
+       effects using machine learning", PNAS 2019, doi 10.1073/pnas.1804597116, eq. (2).
+    {shared_references}
+
+    Examples
+    --------
+    >>> from sklcausal.datasets import make_confounded
+    >>> from sklcausal.meta import SLearner
+    >>> data = make_confounded(200, random_state=0)
+    >>> est = SLearner(n_folds=2, max_epochs=2, random_state=0).fit(data.X, data.T, data.y)
+    >>> est.effect(data.X).shape
+    (200,)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseThetaEstimator._parameter_constraints,
+        "widths": ["array-like"],
+    }
+    _takes_doses = False
+    _features_by_difference = True
+
+    def __init__(
+        self,
+        *,
+        widths: Sequence[int] = (50, 50, 50),
+        activation: str = "silu",
+        treatment_type: str = "auto",
+        treatments: Sequence[Any] | None = None,
+        control: Any = None,
+        outcome: str | Sequence[str] = "auto",
+        modifiers: Sequence[Any] | None = None,
+        n_folds: int = 5,
+        numeric_encoding: str | None = "auto",
+        weight_decay: str | float | Sequence[float] = "auto",
+        max_epochs: int = 500,
+        batch_size: int = 64,
+        lr: float = 0.003,
+        lr_schedule: str | None = None,
+        gradient_clip: float | None = None,
+        patience: int = 30,
+        validation_fraction: float | None = 0.2,
+        propensity_clip: float = 0.01,
+        n_features_interval: int = 32,
+        device: str = "cpu",
+        net_params: dict[str, Any] | None = None,
+        callbacks: Sequence[Any] | None = None,
+        verbose: int = 0,
+        random_state: Any = None,
+    ):
+        self.widths = widths
+        super().__init__(
+            activation=activation,
+            treatment_type=treatment_type,
+            treatments=treatments,
+            control=control,
+            outcome=outcome,
+            modifiers=modifiers,
+            n_folds=n_folds,
+            numeric_encoding=numeric_encoding,
+            weight_decay=weight_decay,
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            lr=lr,
+            lr_schedule=lr_schedule,
+            gradient_clip=gradient_clip,
+            patience=patience,
+            validation_fraction=validation_fraction,
+            propensity_clip=propensity_clip,
+            n_features_interval=n_features_interval,
+            device=device,
+            net_params=net_params,
+            callbacks=callbacks,
+            verbose=verbose,
+            random_state=random_state,
+        )
+
+    def _recipe(self, n_heads: int, n_outcomes: int) -> Recipe:
+        arguments = {
+            "n_heads": n_heads,
+            "n_outcomes": n_outcomes,
+            "widths": check_widths(self.widths, "widths", at_least=1),
+            "activation": self.activation,
+        }
+        return Recipe(SLearnerModule, arguments)

@@ -1,0 +1,222 @@
+"""Layers whose parameters carry a leading member axis."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "elu": F.elu,
+    "gelu": F.gelu,
+    "relu": F.relu,
+    "silu": F.silu,
+    "softplus": F.softplus,
+    "tanh": torch.tanh,
+}
+
+
+class MemberLinear(nn.Module):
+    """Apply one affine map per member, or one per member and group.
+
+    Parameters
+    ----------
+    n_members : int
+    n_in, n_out : int
+        Number of inputs and outputs.
+    n_groups : int or None, default=None
+        Number of maps a member holds side by side, such as one per arm; None for a single map
+        without a group axis.
+
+    Notes
+    -----
+    Weights start uniform on ±1/sqrt(n_in), as in ``torch.nn.Linear``.
+    """
+
+    def __init__(self, n_members: int, n_in: int, n_out: int, n_groups: int | None = None):
+        super().__init__()
+        lead = (n_members,) if n_groups is None else (n_members, n_groups)
+        self.n_in, self.n_out, self.n_groups = n_in, n_out, n_groups
+        self.weight = nn.Parameter(torch.empty(*lead, n_in, n_out))
+        self.bias = nn.Parameter(torch.empty(*lead, 1, n_out))
+
+    def reset_member(self, member: int) -> None:
+        """Draw new weights for one member from torch's global generator.
+
+        Parameters
+        ----------
+        member : int
+        """
+        bound = 1 / math.sqrt(self.n_in)
+        with torch.no_grad():
+            self.weight[member].uniform_(-bound, bound)
+            self.bias[member].uniform_(-bound, bound)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map the last axis.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_members, n, n_in) or (n_members, n_groups, n, n_in)
+
+        Returns
+        -------
+        Tensor of shape (n_members, n, n_out) or (n_members, n_groups, n, n_out)
+        """
+        if self.n_groups is None:
+            return torch.baddbmm(self.bias, x, self.weight)
+        flat = torch.baddbmm(self.bias.flatten(0, 1), x.flatten(0, 1), self.weight.flatten(0, 1))
+        return flat.unflatten(0, self.weight.shape[:2])
+
+
+class MemberMLP(nn.Module):
+    """Stack affine maps, each followed by the activation.
+
+    Parameters
+    ----------
+    n_members : int
+    n_in : int
+    widths : sequence of int
+        Number of units of each layer; an empty sequence is the identity.
+    activation : {'elu', 'gelu', 'relu', 'silu', 'softplus', 'tanh'}, default='silu'
+    n_groups : int or None, default=None
+        As in `MemberLinear`.
+    """
+
+    def __init__(
+        self,
+        n_members: int,
+        n_in: int,
+        widths: Sequence[int],
+        activation: str = "silu",
+        n_groups: int | None = None,
+    ):
+        super().__init__()
+        sizes = [n_in, *widths]
+        self.n_out = sizes[-1]
+        self.layers = nn.ModuleList(
+            MemberLinear(n_members, i, o, n_groups)
+            for i, o in zip(sizes[:-1], sizes[1:], strict=True)
+        )
+        self.activation = ACTIVATIONS[activation]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply all layers.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_members, n, n_in) or (n_members, n_groups, n, n_in)
+
+        Returns
+        -------
+        Tensor of shape (n_members, n, n_out) or (n_members, n_groups, n, n_out)
+        """
+        for layer in self.layers:
+            x = self.activation(layer(x))
+        return x
+
+
+class MemberHeads(nn.Module):
+    """Give each of several heads hidden layers of its own on a shared input.
+
+    Parameters
+    ----------
+    n_members : int
+    n_in : int
+    n_heads : int
+    widths : sequence of int
+        Hidden layers of each head; an empty sequence makes the heads linear.
+    n_out : int
+        Outputs of each head.
+    activation : str, default='silu'
+    """
+
+    def __init__(
+        self,
+        n_members: int,
+        n_in: int,
+        n_heads: int,
+        widths: Sequence[int],
+        n_out: int,
+        activation: str = "silu",
+    ):
+        super().__init__()
+        self.n_heads = n_heads
+        # the first layer of all heads reads the same input, so it is one wide product
+        self.first = MemberMLP(n_members, n_in, [n_heads * w for w in widths[:1]], activation)
+        width = widths[0] if widths else n_in
+        self.rest = MemberMLP(n_members, width, widths[1:], activation, n_heads)
+        self.n_features = self.rest.n_out
+        self.last = MemberLinear(n_members, self.n_features, n_out, n_heads)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute the heads' outputs and their last hidden layers.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_members, n, n_in)
+
+        Returns
+        -------
+        output : Tensor of shape (n_members, n, n_heads, n_out)
+        features : Tensor of shape (n_members, n, n_heads, n_features)
+        """
+        if len(self.first.layers) == 0:
+            hidden = x.unsqueeze(1).expand(-1, self.n_heads, -1, -1)
+        else:
+            hidden = self.first(x).unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
+        hidden = self.rest(hidden)
+        return self.last(hidden).transpose(1, 2), hidden.transpose(1, 2)
+
+
+def reset_members(module: nn.Module, seeds: Sequence[int]) -> None:
+    """Draw the weights of each member from its own seed.
+
+    Member k is the same whatever other members stand beside it. The global generator is used:
+    call inside ``torch.random.fork_rng``.
+
+    Parameters
+    ----------
+    module : Module
+        Its parts that have a ``reset_member(k)`` are reset.
+    seeds : sequence of int
+        One per member.
+    """
+    parts = [part for part in module.modules() if hasattr(part, "reset_member")]
+    for member, seed in enumerate(seeds):
+        torch.manual_seed(seed)
+        for part in parts:
+            part.reset_member(member)
+
+
+def check_widths(widths: Sequence[int], name: str, at_least: int = 0) -> tuple[int, ...]:
+    """Check the numbers of units of hidden layers.
+
+    Parameters
+    ----------
+    widths : sequence of int
+    name : str
+        Name of the argument, for the message.
+    at_least : int, default=0
+        Fewest layers.
+
+    Returns
+    -------
+    tuple of int
+
+    Raises
+    ------
+    ValueError
+        If there are too few, or one is not an integer of at least 1.
+    """
+    if len(widths) < at_least:
+        raise ValueError(f"`{name}` must name at least {at_least} layer(s), got {tuple(widths)}")
+    checked = tuple(int(w) for w in widths)
+    if any(w != v or w < 1 for w, v in zip(checked, widths, strict=True)):
+        raise ValueError(f"`{name}` must hold integers of at least 1, got {tuple(widths)}")
+    return checked

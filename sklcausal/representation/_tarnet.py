@@ -1,0 +1,194 @@
+"""TARNet: a shared representation with a head for every arm."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from sklcausal._ensemble import Recipe
+from sklcausal.base import BaseThetaEstimator
+from sklcausal.nn import MemberHeads, MemberMLP
+from sklcausal.nn._layers import check_widths
+from sklcausal.utils._docs import shared_docs
+
+
+class TARNetModule(nn.Module):
+    """Share a representation among heads.
+
+    Parameters
+    ----------
+    n_members : int
+    n_in : int
+    n_heads : int
+        One per arm, or one for the intercept and each slope.
+    n_outcomes : int
+    representation_widths, head_widths : sequence of int
+    activation : str
+    """
+
+    # Phi(x) and h_t(Phi), Shalit, Johansson, Sontag (2017), section 4
+    def __init__(
+        self,
+        n_members: int,
+        n_in: int,
+        *,
+        n_heads: int,
+        n_outcomes: int,
+        representation_widths: Sequence[int],
+        head_widths: Sequence[int],
+        activation: str,
+    ):
+        super().__init__()
+        self.representation = MemberMLP(n_members, n_in, representation_widths, activation)
+        self.heads = MemberHeads(
+            n_members, self.representation.n_out, n_heads, head_widths, n_outcomes, activation
+        )
+
+    def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute theta and the last hidden layer of each head.
+
+        Parameters
+        ----------
+        z : Tensor of shape (n_members, n, n_in)
+
+        Returns
+        -------
+        theta : Tensor of shape (n_members, n, n_heads * n_outcomes)
+        features : Tensor of shape (n_members, n, n_heads, n_hidden)
+        """
+        theta, features = self.heads(self.representation(z))
+        return theta.flatten(2), features
+
+
+@shared_docs
+class TARNet(BaseThetaEstimator):
+    """Estimate effects with a shared representation and a head for every arm.
+
+    All people train the representation; the people of an arm train its head. For a dose or
+    several treatments at once the heads give the intercept and slopes of an outcome that is
+    linear in the treatments given x.
+
+    Parameters
+    ----------
+    representation_widths : sequence of int, default=(50, 50)
+        Units of the shared hidden layers.
+    head_widths : sequence of int, default=(50,)
+        Units of the hidden layers of each head.
+    {shared_parameters}
+
+    Attributes
+    ----------
+    {shared_attributes}
+
+    See Also
+    --------
+    sklcausal.meta.TLearner : A network of its own for every arm.
+    sklcausal.meta.SLearner : One network that reads the arm as an input.
+
+    Notes
+    -----
+    Effects are identified if, given x, treatment is independent of the potential outcomes (no
+    unmeasured confounder), everybody could have received every arm (overlap), and one person's
+    treatment does not change another's outcome.
+
+    `ate_interval` is a normal interval from orthogonal influence values, which stays right if
+    either the outcome or the propensity network is good. `effect_interval` is for the effect at
+    x; it is built from a projection of the influence values on what the networks learned, and
+    covers only as far as these can express the effect.
+
+    References
+    ----------
+    .. [1] Shalit, Johansson, Sontag, "Estimating individual treatment effect: generalization
+       bounds and algorithms", ICML 2017, arXiv 1606.03976, section 4.
+    .. [2] Farrell, Liang, Misra, "Deep learning for individual heterogeneity", arXiv 2010.14694,
+       section 3.
+    {shared_references}
+
+    Examples
+    --------
+    >>> from sklcausal.datasets import make_confounded
+    >>> from sklcausal.representation import TARNet
+    >>> data = make_confounded(200, random_state=0)
+    >>> est = TARNet(n_folds=2, max_epochs=2, random_state=0).fit(data.X, data.T, data.y)
+    >>> est.effect(data.X).shape
+    (200,)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseThetaEstimator._parameter_constraints,
+        "representation_widths": ["array-like"],
+        "head_widths": ["array-like"],
+    }
+
+    def __init__(
+        self,
+        *,
+        representation_widths: Sequence[int] = (50, 50),
+        head_widths: Sequence[int] = (50,),
+        activation: str = "silu",
+        treatment_type: str = "auto",
+        treatments: Sequence[Any] | None = None,
+        control: Any = None,
+        outcome: str | Sequence[str] = "auto",
+        modifiers: Sequence[Any] | None = None,
+        n_folds: int = 5,
+        numeric_encoding: str | None = "auto",
+        weight_decay: str | float | Sequence[float] = "auto",
+        max_epochs: int = 500,
+        batch_size: int = 64,
+        lr: float = 0.003,
+        lr_schedule: str | None = None,
+        gradient_clip: float | None = None,
+        patience: int = 30,
+        validation_fraction: float | None = 0.2,
+        propensity_clip: float = 0.01,
+        n_features_interval: int = 32,
+        device: str = "cpu",
+        net_params: dict[str, Any] | None = None,
+        callbacks: Sequence[Any] | None = None,
+        verbose: int = 0,
+        random_state: Any = None,
+    ):
+        self.representation_widths = representation_widths
+        self.head_widths = head_widths
+        super().__init__(
+            activation=activation,
+            treatment_type=treatment_type,
+            treatments=treatments,
+            control=control,
+            outcome=outcome,
+            modifiers=modifiers,
+            n_folds=n_folds,
+            numeric_encoding=numeric_encoding,
+            weight_decay=weight_decay,
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            lr=lr,
+            lr_schedule=lr_schedule,
+            gradient_clip=gradient_clip,
+            patience=patience,
+            validation_fraction=validation_fraction,
+            propensity_clip=propensity_clip,
+            n_features_interval=n_features_interval,
+            device=device,
+            net_params=net_params,
+            callbacks=callbacks,
+            verbose=verbose,
+            random_state=random_state,
+        )
+
+    def _recipe(self, n_heads: int, n_outcomes: int) -> Recipe:
+        arguments = {
+            "n_heads": n_heads,
+            "n_outcomes": n_outcomes,
+            "representation_widths": check_widths(
+                self.representation_widths, "representation_widths"
+            ),
+            "head_widths": check_widths(self.head_widths, "head_widths"),
+            "activation": self.activation,
+        }
+        return Recipe(TARNetModule, arguments)

@@ -1,0 +1,251 @@
+"""What a structural outcome model says about theta(x): its loss, its mean and its units."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from torch import Tensor
+
+from sklcausal._encoding import Outcomes, Treatments
+
+
+@dataclass(frozen=True)
+class Units:
+    """Origin and scale of y and T that each member's network was trained in.
+
+    Attributes
+    ----------
+    y_loc, y_scale : ndarray of shape (n_members, n_outcomes)
+    t_loc, t_scale : ndarray of shape (n_members, n_treatments)
+        Empty on the last axis for arms.
+    """
+
+    y_loc: np.ndarray
+    y_scale: np.ndarray
+    t_loc: np.ndarray
+    t_scale: np.ndarray
+
+    def of(self, member: int) -> Units:
+        """Return the units of one member.
+
+        Parameters
+        ----------
+        member : int
+
+        Returns
+        -------
+        Units
+        """
+        at = [member]
+        return Units(self.y_loc[at], self.y_scale[at], self.t_loc[at], self.t_scale[at])
+
+
+class StructuralModel(BaseEstimator):
+    """Give theta(x) its meaning.
+
+    A subclass says how well theta explains an outcome (`loss`) and which outcome it expects
+    (`mean`); gradients, Hessians and influence values follow by automatic differentiation.
+
+    Notes
+    -----
+    Arrays of rows go through `batch_loss` and `batch_mean`, whose shapes are those of one row
+    behind any number of leading axes. By default they map `loss` and `mean` over the rows with
+    ``torch.func.vmap``; a model that is written with broadcasting overrides them.
+
+    References
+    ----------
+    .. [1] Farrell, Liang, Misra, "Deep Learning for Individual Heterogeneity", arXiv 2010.14694.
+    """
+
+    diagonal_hessian = False
+
+    def setup(self, treatments: Treatments, outcomes: Outcomes) -> StructuralModel:
+        """Learn the number of parameters from the data's schema.
+
+        Parameters
+        ----------
+        treatments : Treatments
+        outcomes : Outcomes
+
+        Returns
+        -------
+        self : StructuralModel
+        """
+        self.n_params_ = int(self.n_params)  # type: ignore[attr-defined]
+        return self
+
+    def loss(self, y: Tensor, t: Tensor, theta: Tensor) -> Tensor:
+        """Compute the loss of one row.
+
+        Parameters
+        ----------
+        y : Tensor of shape (n_outcomes,)
+        t : Tensor of shape () for arms, (n_treatments,) for doses
+        theta : Tensor of shape (n_params,)
+
+        Returns
+        -------
+        Tensor of shape ()
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define `loss(y, t, theta)`")
+
+    def mean(self, theta: Tensor, t: Tensor) -> Tensor:
+        """Compute the expected outcome of one row.
+
+        Parameters
+        ----------
+        theta : Tensor of shape (n_params,)
+        t : Tensor of shape () for arms, (n_treatments,) for doses
+
+        Returns
+        -------
+        Tensor of shape (n_outcomes,)
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define `mean(theta, t)`")
+
+    def batch_loss(self, y: Tensor, t: Tensor, theta: Tensor) -> Tensor:
+        """Compute the loss of many rows.
+
+        Parameters
+        ----------
+        y : Tensor of shape (..., n_outcomes)
+        t : Tensor of shape (...) for arms, (..., n_treatments) for doses
+        theta : Tensor of shape (..., n_params)
+
+        Returns
+        -------
+        Tensor of shape (...)
+        """
+        function = self.loss
+        for _ in theta.shape[:-1]:
+            function = torch.func.vmap(function)
+        return function(y, t, theta)
+
+    def batch_mean(self, theta: Tensor, t: Tensor) -> Tensor:
+        """Compute the expected outcome of many rows.
+
+        Parameters
+        ----------
+        theta : Tensor of shape (..., n_params)
+        t : Tensor of shape (...) for arms, (..., n_treatments) for doses
+
+        Returns
+        -------
+        Tensor of shape (..., n_outcomes)
+        """
+        function = self.mean
+        for _ in theta.shape[:-1]:
+            function = torch.func.vmap(function)
+        return function(theta, t)
+
+    def cells(self, theta: Tensor) -> Tensor:
+        """Compute the quantities whose linear combinations are the effects.
+
+        Parameters
+        ----------
+        theta : Tensor of shape (..., n_params)
+
+        Returns
+        -------
+        Tensor of shape (..., n_cells)
+        """
+        return theta
+
+    def start(self, y: np.ndarray, t: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """Choose the constant theta from which training starts.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples, n_outcomes)
+            In the units of training.
+        t : ndarray of shape (n_samples,) or (n_samples, n_treatments)
+        weight : ndarray of shape (n_samples,)
+
+        Returns
+        -------
+        ndarray of shape (n_params,)
+        """
+        return np.zeros(self.n_params_)
+
+    def row_losses(self, y: np.ndarray, t: np.ndarray, theta: np.ndarray) -> np.ndarray:
+        """Compute the loss of many rows in float64.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n, n_outcomes)
+        t : ndarray of shape (n,) or (n, n_treatments)
+        theta : ndarray of shape (n, n_params)
+
+        Returns
+        -------
+        ndarray of shape (n,)
+        """
+        arrays = (torch.as_tensor(np.array(a)) for a in (y, t, theta))
+        return self.batch_loss(*arrays).numpy()
+
+    def best_constant(
+        self, y: np.ndarray, t: np.ndarray, weight: np.ndarray | None, n_steps: int = 50
+    ) -> np.ndarray:
+        """Minimise the mean loss over constant parameters, by Newton steps with halving.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n, n_outcomes)
+        t : ndarray of shape (n,) or (n, n_treatments)
+        weight : ndarray of shape (n,) or None
+        n_steps : int, default=50
+
+        Returns
+        -------
+        ndarray of shape (n_params,)
+        """
+        w = np.ones(len(y)) if weight is None else weight / weight.mean()
+        outcome, dose, row_weight = (torch.as_tensor(a) for a in (y, t, w))
+
+        def mean_loss(theta: Tensor) -> Tensor:
+            rows = self.batch_loss(outcome, dose, theta.expand(len(outcome), -1))
+            return (row_weight * rows).mean()
+
+        theta = torch.as_tensor(self.start(y, t, w))
+        for _ in range(n_steps):
+            at = theta.detach().requires_grad_(True)
+            loss = mean_loss(at)
+            (gradient,) = torch.autograd.grad(loss, at, create_graph=True)
+            rows = [torch.autograd.grad(g, at, retain_graph=True)[0] for g in gradient]
+            hessian = torch.stack(rows) + 1e-10 * torch.eye(len(theta), dtype=theta.dtype)
+            step = torch.linalg.lstsq(hessian, gradient.detach()[:, None]).solution[:, 0]
+            size = 1.0
+            while size > 1e-6 and not mean_loss(theta - size * step) <= loss.detach():
+                size /= 2
+            theta = theta - size * step
+            if float(gradient.detach().abs().max()) < 1e-9:
+                break
+        return theta.numpy()
+
+    def standardised_outcomes(self) -> np.ndarray:
+        """Tell which outcomes may be centred and scaled, because `to_outcome_units` undoes it.
+
+        Returns
+        -------
+        ndarray of bool of shape (n_outcomes,)
+        """
+        return np.zeros(1, dtype=bool)
+
+    def to_outcome_units(self, theta: np.ndarray, units: Units) -> np.ndarray:
+        """Map theta from the units of training to those of y and T.
+
+        Parameters
+        ----------
+        theta : ndarray of shape (n_members, n, n_params)
+        units : Units
+
+        Returns
+        -------
+        ndarray of shape (n_members, n, n_params)
+        """
+        return theta

@@ -1,0 +1,207 @@
+"""One mean per arm and outcome, for treatments that are arms."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from sklcausal._encoding import Outcomes, Treatments
+from sklcausal.exceptions import TargetError
+from sklcausal.structural._base import StructuralModel, Units
+
+
+class PotentialOutcomes(StructuralModel):
+    """Let theta(x) be the mean outcome in every arm, on the scale of the canonical link.
+
+    The link follows the kind of the outcome: identity for continuous, logit for binary, log for
+    counts. Parameters are ordered arm by arm, outcomes within.
+
+    Notes
+    -----
+    With one parameter per arm the expected Hessian is diagonal and the influence values of a
+    difference in means are those of augmented inverse-propensity weighting for every canonical
+    link ([1]_, section 3).
+
+    References
+    ----------
+    .. [1] Farrell, Liang, Misra, arXiv 2010.14694.
+
+    Examples
+    --------
+    >>> from sklcausal.structural import PotentialOutcomes
+    >>> PotentialOutcomes()
+    PotentialOutcomes()
+    """
+
+    diagonal_hessian = True
+
+    def setup(self, treatments: Treatments, outcomes: Outcomes) -> PotentialOutcomes:
+        """Learn the numbers of arms and outcomes.
+
+        Parameters
+        ----------
+        treatments : Treatments
+        outcomes : Outcomes
+
+        Returns
+        -------
+        self : PotentialOutcomes
+
+        Raises
+        ------
+        TargetError
+            If the treatment is not discrete.
+        """
+        if treatments.kind != "discrete":
+            raise TargetError(
+                f"PotentialOutcomes needs arms, but `T` was read as {treatments.kind}"
+            )
+        self.n_arms_ = treatments.n_arms
+        self.kinds_ = outcomes.kinds
+        self.n_params_ = self.n_arms_ * len(self.kinds_)
+        return self
+
+    def loss(self, y: Tensor, t: Tensor, theta: Tensor) -> Tensor:
+        """Compute the negative log-likelihood of one row, up to constants.
+
+        Parameters
+        ----------
+        y : Tensor of shape (n_outcomes,)
+        t : Tensor of int of shape ()
+        theta : Tensor of shape (n_params,)
+
+        Returns
+        -------
+        Tensor of shape ()
+        """
+        return self.batch_loss(y, t, theta)
+
+    def mean(self, theta: Tensor, t: Tensor) -> Tensor:
+        """Compute the mean outcome of one row in arm t.
+
+        Parameters
+        ----------
+        theta : Tensor of shape (n_params,)
+        t : Tensor of int of shape ()
+
+        Returns
+        -------
+        Tensor of shape (n_outcomes,)
+        """
+        return self.batch_mean(theta, t)
+
+    def batch_loss(self, y: Tensor, t: Tensor, theta: Tensor) -> Tensor:
+        """Compute the loss of many rows.
+
+        Parameters
+        ----------
+        y : Tensor of shape (..., n_outcomes)
+        t : Tensor of int of shape (...)
+        theta : Tensor of shape (..., n_params)
+
+        Returns
+        -------
+        Tensor of shape (...)
+        """
+        index = self._index(theta, t)
+        if len(set(self.kinds_)) == 1:
+            return _LOSSES[self.kinds_[0]](index, y).sum(-1)
+        terms = [_LOSSES[k](index[..., m], y[..., m]) for m, k in enumerate(self.kinds_)]
+        return torch.stack(terms).sum(0)
+
+    def batch_mean(self, theta: Tensor, t: Tensor) -> Tensor:
+        """Compute the mean outcomes of many rows.
+
+        Parameters
+        ----------
+        theta : Tensor of shape (..., n_params)
+        t : Tensor of int of shape (...)
+
+        Returns
+        -------
+        Tensor of shape (..., n_outcomes)
+        """
+        index = self._index(theta, t)
+        columns = [_MEANS[kind](index[..., m]) for m, kind in enumerate(self.kinds_)]
+        return torch.stack(columns, dim=-1)
+
+    def cells(self, theta: Tensor) -> Tensor:
+        """Compute the mean outcome in every arm.
+
+        Parameters
+        ----------
+        theta : Tensor of shape (..., n_params)
+
+        Returns
+        -------
+        Tensor of shape (..., n_arms * n_outcomes)
+        """
+        if set(self.kinds_) == {"continuous"}:
+            return theta
+        by_arm = theta.unflatten(-1, (self.n_arms_, len(self.kinds_)))
+        columns = [_MEANS[kind](by_arm[..., m]) for m, kind in enumerate(self.kinds_)]
+        return torch.stack(columns, dim=-1).flatten(-2)
+
+    def _index(self, theta: Tensor, t: Tensor) -> Tensor:
+        by_arm = theta.unflatten(-1, (self.n_arms_, len(self.kinds_)))
+        at = t[..., None, None].expand(*t.shape, 1, len(self.kinds_))
+        return torch.gather(by_arm.expand(*t.shape, -1, -1), -2, at).squeeze(-2)
+
+    def start(self, y: np.ndarray, t: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """Start at the link of each outcome's mean, shrunk a little towards the middle.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples, n_outcomes)
+        t : ndarray of shape (n_samples,)
+        weight : ndarray of shape (n_samples,)
+
+        Returns
+        -------
+        ndarray of shape (n_params,)
+        """
+        total = weight.sum()
+        centre = np.zeros(len(self.kinds_))
+        for m, kind in enumerate(self.kinds_):
+            if kind == "binary":
+                p = (weight @ y[:, m] + 0.5) / (total + 1)
+                centre[m] = np.log(p / (1 - p))
+            elif kind == "count":
+                centre[m] = np.log((weight @ y[:, m] + 0.5) / (total + 0.5))
+        return np.tile(centre, self.n_arms_)
+
+    def standardised_outcomes(self) -> np.ndarray:
+        """Tell which outcomes are continuous.
+
+        Returns
+        -------
+        ndarray of bool of shape (n_outcomes,)
+        """
+        return np.array([kind == "continuous" for kind in self.kinds_])
+
+    def to_outcome_units(self, theta: np.ndarray, units: Units) -> np.ndarray:
+        """Map theta from the units of training to those of y.
+
+        Parameters
+        ----------
+        theta : ndarray of shape (n_members, n, n_params)
+        units : Units
+
+        Returns
+        -------
+        ndarray of shape (n_members, n, n_params)
+        """
+        loc = np.tile(units.y_loc, self.n_arms_)[:, None, :]
+        return loc + theta * np.tile(units.y_scale, self.n_arms_)[:, None, :]
+
+
+_LOSSES = {
+    "continuous": lambda index, y: 0.5 * (y - index) ** 2,
+    "binary": lambda index, y: F.softplus(index) - y * index,
+    "count": lambda index, y: torch.exp(index) - y * index,
+}
+_MEANS = {"continuous": lambda index: index, "binary": torch.sigmoid, "count": torch.exp}

@@ -1,0 +1,111 @@
+"""Parameters that all estimators document alike, written once."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+import inspect
+from typing import TypeVar
+
+C = TypeVar("C", bound=type)
+
+SHARED_PARAMETERS = """\
+activation : {'elu', 'gelu', 'relu', 'silu', 'softplus', 'tanh'}, default='silu'
+    Activation of the hidden layers.
+treatment_type : {'auto', 'discrete', 'dose', 'simultaneous'}, default='auto'
+    What T is. 'auto' reads strings, bools and at most 10 integer values as arms, other floats
+    as a dose, and several columns as simultaneous treatments.
+treatments : sequence of labels or None, default=None
+    All arms, where some may be absent from a part of the data; None takes them from T.
+control : label or None, default=None
+    Arm that the others are compared with; None takes the first in sorted order.
+outcome : {'auto', 'continuous', 'binary', 'count'} or sequence of them, default='auto'
+    Kind of the outcome, or of each column of y. 'auto' reads 0/1, bools and two strings as
+    binary and all else as continuous; a count must be asked for.
+modifiers : sequence of column names or positions, or None, default=None
+    Columns of X that the effect may depend on. All columns are adjusted for. None uses all.
+n_folds : int, default=5
+    Parts for cross-fitting, one network for each, all trained at once. 1 trains a single
+    network without anything that inference needs, which is cheap for searches.
+numeric_encoding : {'auto', 'piecewise_linear'} or None, default='auto'
+    How numeric columns enter: standardised (None), spread over quantile bins
+    ('piecewise_linear', [PLE]_), or whichever does better on the validation parts ('auto').
+weight_decay : 'auto', float or sequence of float, default='auto'
+    Decoupled decay of the weight matrices per unit of learning rate. Of several values the one
+    that does best on the validation parts is taken; 'auto' tries 0.3, 1 and 3.
+max_epochs : int, default=500
+    Most passes over the rows, in epochs.
+batch_size : int, default=64
+    Rows per step and member.
+lr : float, default=0.003
+    Learning rate.
+lr_schedule : {'cosine', 'plateau'} or None, default=None
+    Schedule of the learning rate of each member.
+gradient_clip : float or None, default=None
+    Largest norm of each member's gradient.
+patience : int, default=30
+    Epochs without a better validation loss after which a member stops.
+validation_fraction : float or None, default=0.2
+    Share of a member's rows that decides when it stops, stratified by arm; None trains on all
+    rows for ``max_epochs``.
+propensity_clip : float, default=0.01
+    Estimated probabilities of an arm are kept at least this large.
+n_features_interval : int, default=32
+    Most features on which the signal is projected for `effect_interval`; small arms allow fewer.
+device : {'cpu', 'cuda', 'mps', 'auto'} or str, default='cpu'
+    Where the networks are trained; 'auto' takes a GPU where there is one.
+net_params : dict or None, default=None
+    Anything else for skorch's ``NeuralNet``, such as ``{'optimizer': torch.optim.RAdam}``.
+callbacks : list of skorch callbacks or None, default=None
+    Called during training of the outcome networks.
+verbose : int, default=0
+    1 shows a progress bar with the loss and the remaining time.
+random_state : int, RandomState instance or None, default=None
+    Seed of folds, initial weights and the order of rows."""
+
+SHARED_ATTRIBUTES = """\
+treatments_ : ndarray of shape (n_arms,) or None
+    Labels of the arms, or None for doses.
+effect_names_out_ : ndarray of str of shape (n_contrasts,)
+    Names of the default contrasts.
+outcome_names_ : ndarray of str of shape (n_outcomes,)
+    Names of the outcomes.
+model_ : StructuralModel
+    What the parameters of the networks mean.
+candidates_ : list of tuple
+    Setting of each member that was chosen on the validation parts.
+n_features_interval_ : int
+    Number of features that the signal is projected on.
+diagnostics_ : dict
+    Overlap and conditioning: effective sample size of the implied weights by arm, share of rows
+    with a clipped propensity, smallest eigenvalue of the expected Hessian, rows regularised.
+interval_method_ : str
+    'influence': intervals come from influence functions.
+n_features_in_ : int
+    Number of columns of X.
+feature_names_in_ : ndarray of str of shape (n_features_in_,)
+    Names of the columns, if X had names that are all strings."""
+
+_REFERENCES = {
+    "[PLE]": 'Gorishniy, Rubachev, Babenko, "On embeddings for numerical features in tabular '
+    'deep\n   learning", NeurIPS 2022, arXiv 2203.05556.',
+}
+
+
+def shared_docs(cls: C) -> C:
+    """Fill ``{shared_parameters}`` and ``{shared_attributes}`` in a class's docstring.
+
+    Parameters
+    ----------
+    cls : type
+
+    Returns
+    -------
+    type
+    """
+    text = inspect.cleandoc(cls.__doc__ or "")
+    text = text.replace("{shared_parameters}", SHARED_PARAMETERS)
+    text = text.replace("{shared_attributes}", SHARED_ATTRIBUTES)
+    references = "\n".join(f".. {key} {value}" for key, value in _REFERENCES.items())
+    cls.__doc__ = text.replace("{shared_references}", references)
+    return cls
