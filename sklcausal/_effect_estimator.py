@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -111,7 +112,7 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
     def _interval(
         self, X: np.ndarray, combine: np.ndarray, alpha: float, simultaneous: bool
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Compute intervals of contrasts, each of shape (n, n_contrasts * n_outcomes)."""
+        """Compute intervals of targets ``combine``, each of shape (n, n_targets)."""
 
     def effect(self, X: Any, *, T0: Any = None, T1: Any = None) -> np.ndarray:
         """Estimate the effect for each row, in outcome units.
@@ -137,20 +138,29 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         """
         check_is_fitted(self)
         X = validate_X(self, X, reset=False)
-        by_row = self.contrasts_.by_row(T0, T1, len(X))
-        if by_row is not None:
-            out = None
-            for rows, a, b in by_row:
-                part = self._shape(self._effect(X[rows], *self.contrasts_(a, b)))
-                out = np.empty((len(X), *part.shape[1:])) if out is None else out
-                out[rows] = part
-            return out
-        return self._shape(self._effect(X, *self.contrasts_(T0, T1)))
+        return self._by_contrast(X, T0, T1, lambda rows, combine: [self._effect(rows, combine)])[0]
 
-    def _effect(self, X: np.ndarray, combine: np.ndarray, names: list[str]) -> np.ndarray:
-        weights = combine * self._cell_units(combine.shape[-1])[1]
-        flat = self._cells(X) @ weights.reshape(-1, weights.shape[-1]).T
-        return flat.reshape(len(X), *combine.shape[:2])
+    def _effect(self, X: np.ndarray, combine: np.ndarray) -> np.ndarray:
+        return self._cells(X) @ (combine * self._cell_units(combine.shape[-1])[1]).T
+
+    def _by_contrast(
+        self,
+        X: np.ndarray,
+        T0: Any,
+        T1: Any,
+        compute: Callable[[np.ndarray, np.ndarray], Sequence[np.ndarray]],
+    ) -> list[np.ndarray]:
+        """Compute arrays of shape (n, n_targets) for what each row compares, and shape them."""
+        groups = self.contrasts_.by_row(T0, T1, len(X)) or [(np.arange(len(X)), T0, T1)]
+        out: list[np.ndarray] = []
+        for rows, a, b in groups:
+            combine, _ = self.contrasts_(a, b)
+            flat = compute(X[rows], combine.reshape(-1, combine.shape[-1]))
+            parts = [self._shape(part.reshape(len(rows), *combine.shape[:2])) for part in flat]
+            out = out or [np.empty((len(X), *part.shape[1:])) for part in parts]
+            for whole, part in zip(out, parts, strict=True):
+                whole[rows] = part
+        return out
 
     def effect_interval(
         self,
@@ -187,24 +197,12 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         check_is_fitted(self)
         _check_alpha(alpha)
         X = validate_X(self, X, reset=False)
-        by_row = self.contrasts_.by_row(T0, T1, len(X))
-        if by_row is None:
-            combine, _ = self.contrasts_(T0, T1)
-            ends = self._interval(X, combine, alpha, simultaneous)
-            return tuple(self._shape(e.reshape(len(X), *combine.shape[:2])) for e in ends)  # type: ignore[return-value]
-        if simultaneous:
+        if simultaneous and self.contrasts_.by_row(T0, T1, len(X)) is not None:
             raise ValueError("`simultaneous=True` takes one T0 and T1 for all rows, got arrays")
-        out: Any = None
-        for rows, a, b in by_row:
-            combine, _ = self.contrasts_(a, b)
-            ends = [
-                self._shape(e.reshape(len(rows), *combine.shape[:2]))
-                for e in self._interval(X[rows], combine, alpha, False)
-            ]
-            out = out or [np.empty((len(X), *e.shape[1:])) for e in ends]
-            for whole, part in zip(out, ends, strict=True):
-                whole[rows] = part
-        return tuple(out)
+        low, high = self._by_contrast(
+            X, T0, T1, lambda rows, combine: self._interval(rows, combine, alpha, simultaneous)
+        )
+        return low, high
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the effect of each row, flattened to at most two axes.
@@ -242,7 +240,8 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         if X is not None:
             X = validate_X(self, X, reset=False)
         combine, names = self.contrasts_(T0, T1)
-        estimate, covariance, n = self._average(X, combine, population, trim)
+        flat = combine.reshape(-1, combine.shape[-1])
+        estimate, covariance, n = self._average(X, flat, population, trim)
         if not self.outcomes_.one_dim:
             names = [f"{name}: {outcome}" for name in names for outcome in self.outcome_names_]
         return InferenceResult(estimate, covariance, names, title, n)
@@ -278,15 +277,16 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         float or ndarray of shape (n_contrasts,) or (n_contrasts, n_outcomes)
         """
         check_is_fitted(self)
-        plain = population == "all" and trim is None
-        rows = None if X is None else validate_X(self, X, reset=False)
-        plug_in = self._plug_in_average(rows, self.contrasts_(T0, T1)[0]) if plain else None
-        if plug_in is not None:
-            return self._scalar(plug_in.ravel())
+        if population == "all" and trim is None:
+            rows = None if X is None else validate_X(self, X, reset=False)
+            combine = self.contrasts_(T0, T1)[0]
+            plug_in = self._plug_in_average(rows, combine.reshape(-1, combine.shape[-1]))
+            if plug_in is not None:
+                return self._scalar(plug_in)
         return self._scalar(self._result(X, T0, T1, population, trim).estimate)
 
     def _plug_in_average(self, X: np.ndarray | None, combine: np.ndarray) -> np.ndarray | None:
-        """Average the effect where there is no inference, shape (n_contrasts, n_outcomes)."""
+        """Average the effect where there is no inference, shape (n_targets,)."""
         return None
 
     def ate_interval(
@@ -437,7 +437,7 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         tags.estimator_type = "regressor"
         tags.regressor_tags = RegressorTags(poor_score=True)
         tags.target_tags.required = True
-        tags.target_tags.multi_output = False
+        tags.target_tags.multi_output = True
         tags.input_tags.allow_nan = False
         return tags
 

@@ -157,12 +157,10 @@ class Ensemble:
             In the units of training.
         features : ndarray of shape (n_members, n_chunk, n_heads, n_hidden)
         """
-        for rows, tensors in self._chunks(X):
-            parts = [
-                group.module.with_features(tensors.expand(len(group.members), -1, -1))
-                for group in self.groups
-            ]
-            yield rows, *(self._in_order([p[i] for p in parts]) for i in (0, 1))
+        for rows, x in self._chunks(X):
+            parts = [g.module.with_features(x.expand(len(g.members), -1, -1)) for g in self.groups]
+            theta, features = (self._in_order(list(p)) for p in zip(*parts, strict=True))
+            yield rows, theta, features
 
     def theta(self, X: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
         """Compute theta of all members, chunk by chunk of rows.
@@ -224,15 +222,25 @@ class Ensemble:
         return np.concatenate(theta), np.concatenate(features)
 
     def _rebuilt(self, group: _Group, at: list[int]) -> MemberModule:
-        encoding = dataclasses.replace(
-            group.encoding, scale=group.encoding.scale[at], shift=group.encoding.shift[at]
+        module = MemberModule(self.recipe, group.encoding.of(at), self.centre, group.start[at]).to(
+            self.device
         )
-        module = MemberModule(self.recipe, encoding, self.centre, group.start[at]).to(self.device)
         weights = dict(group.module.named_parameters())
         with torch.no_grad():
             for name, p in module.named_parameters():
                 p.copy_(weights[name][at])
         return module.eval()
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """Return the weights of all members, in their order, where they share an encoding.
+
+        Returns
+        -------
+        dict of str to ndarray with a leading member axis
+        """
+        (group,) = self.groups
+        order = np.argsort(group.members)
+        return {n: p.detach().cpu().numpy()[order] for n, p in group.module.named_parameters()}
 
     @property
     def _width(self) -> int:
@@ -338,7 +346,7 @@ def fit_ensemble(
     }
     table = np.stack([losses[c] for c in candidates])
     chosen = np.repeat(np.nanargmin(table.mean(axis=1)), len(members))
-    ensemble.candidates = [candidates[c] for c in chosen]
+    ensemble.candidates = [candidates[c] for c in chosen.tolist()]
     for net, encoding, own in nets:
         mine = [
             (i, k) for k, c in enumerate(ensemble.candidates) for i, o in enumerate(own) if o == c
@@ -352,10 +360,7 @@ def fit_ensemble(
             net.run(options.max_epochs - net.epoch_)
         net.chosen_ = places
         ks = [k for _, k in mine]
-        own_encoding = dataclasses.replace(
-            encoding, scale=encoding.scale[ks], shift=encoding.shift[ks]
-        )
-        ensemble.add(net, own_encoding, start[ks], ks)
+        ensemble.add(net, encoding.of(ks), start[ks], ks)
         ensemble.history.append(list(net.history))
         ensemble.interrupted |= net.interrupted_
     return ensemble
@@ -374,12 +379,9 @@ def _net(
     options: TrainingOptions,
     label: str,
 ) -> MemberNet:
-    own_encoding = dataclasses.replace(
-        encoding, scale=encoding.scale[copies], shift=encoding.shift[copies]
-    )
     rows = [members[k] for k in copies]
     with torch.random.fork_rng(devices=[]):
-        module = MemberModule(recipe, own_encoding, centre, start[copies])
+        module = MemberModule(recipe, encoding.of(copies), centre, start[copies])
         reset_members(module, [m.seed for m in rows])
     if options.verbose:
         bars = [ProgressBar(label, options.max_epochs)]
@@ -391,7 +393,7 @@ def _net(
         data=data,
         members=rows,
         units_of=copies.tolist(),
-        weight_decay=decay,
+        weight_decay=decay.tolist(),
         options=options,
     )
     return net.initialize()

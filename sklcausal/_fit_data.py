@@ -19,6 +19,7 @@ from sklcausal._encoding import (
     check_weights,
     looks_swapped,
 )
+from sklcausal._sklearn_compat import with_readable_names
 from sklcausal.exceptions import TargetError
 from sklcausal.targets import (
     as_column_array,
@@ -106,7 +107,12 @@ def validate_X(estimator: Any, X: Any, reset: bool) -> np.ndarray:
     """
     try:
         return validate_data(
-            estimator, X, reset=reset, dtype=[np.float64, np.float32], ensure_min_samples=1 + reset
+            estimator,
+            with_readable_names(X),
+            reset=reset,
+            dtype=[np.float64, np.float32],
+            ensure_min_samples=1 + reset,
+            force_writeable=reset,  # torch warns of tensors over read-only memory
         )
     except ValueError as error:
         if "could not convert string" in str(error):

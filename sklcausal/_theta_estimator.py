@@ -59,7 +59,7 @@ class BaseThetaEstimator(BaseEffectEstimator):
     does not depend on either.
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "activation": [StrOptions(set(ACTIVATIONS))],
         "treatment_type": [StrOptions({"auto", "discrete", "dose", "simultaneous"})],
         "treatments": ["array-like", None],
@@ -168,15 +168,17 @@ class BaseThetaEstimator(BaseEffectEstimator):
         columns = find_columns(self.modifiers, self)
         if columns is not None and self.n_folds == 1:
             raise ValueError("`modifiers` needs `n_folds` of at least 2, got n_folds=1")
-        folds = self._folds(data, rng)
+        folds = self.folds_ = self._folds(data, rng)
         members = self._members(data, folds, rng)
         net = self._fit_theta(data, members, options)
         self.theta_net_ = self.effect_net_ = net
         self.candidates_ = [tuple(c) for c in net.ensemble.candidates]
         self.history_ = list(net.ensemble.history)
         self.interval_method_ = "influence"
-        self.law_net_, self.engine_ = None, None
-        self.diagnostics_, self.n_features_interval_ = {}, 0
+        self.law_net_: PropensityNet | MomentNet | None = None
+        self.engine_: Engine | None = None
+        self.diagnostics_: dict[str, Any] = {}
+        self.n_features_interval_ = 0
         self.draw_seed_ = int(rng.randint(2**31 - 1))
         if self.n_folds > 1:
             law = self._fit_law(data, folds, members, options)
@@ -234,7 +236,11 @@ class BaseThetaEstimator(BaseEffectEstimator):
         return members
 
     def _candidates(self) -> list[Candidate]:
-        encodings = {"auto": [None, N_BINS], "piecewise_linear": [N_BINS], None: [None]}
+        encodings: dict[str | None, list[int | None]] = {
+            "auto": [None, N_BINS],
+            "piecewise_linear": [N_BINS],
+            None: [None],
+        }
         decays = AUTO_WEIGHT_DECAY if isinstance(self.weight_decay, str) else self.weight_decay
         return [
             Candidate(n_bins, float(decay))
@@ -336,8 +342,9 @@ class BaseThetaEstimator(BaseEffectEstimator):
             replace(options, callbacks=None),
         )
         if data.treatments.kind == "discrete":
-            self.law_net_ = PropensityNet().fit(data.X, data.t, data.treatments.n_arms, *shared)
-            return ArmLaw(self.law_net_.propensity_)
+            arms = PropensityNet().fit(data.X, data.t, data.treatments.n_arms, *shared)
+            self.law_net_ = arms
+            return ArmLaw(arms.propensity_)
         net = self.law_net_ = MomentNet().fit(data.X, data.t, data.treatments.is_binary, *shared)
         return MomentLaw(
             self.units_.treatments(net.mean_), net.sd_ / self.units_.t_scale, net.correlation_
@@ -393,9 +400,8 @@ class BaseThetaEstimator(BaseEffectEstimator):
     def _interval(
         self, X: np.ndarray, combine: np.ndarray, alpha: float, simultaneous: bool
     ) -> tuple[np.ndarray, np.ndarray]:
-        flat = combine.reshape(-1, combine.shape[-1])
         seed = self.draw_seed_ if simultaneous else None
-        return self._inference("effect_interval").interval(X, flat, alpha, seed)
+        return self._inference("effect_interval").interval(X, combine, alpha, seed)
 
     def _average(
         self,
@@ -404,13 +410,12 @@ class BaseThetaEstimator(BaseEffectEstimator):
         population: str,
         trim: tuple[float, float] | None,
     ) -> tuple[np.ndarray, np.ndarray, int]:
-        flat = combine.reshape(-1, combine.shape[-1])
-        engine = self._inference("the average's interval")
+        engine = self._inference("ate_interval")
         if X is None:
-            return engine.average(flat, population, trim)
+            return engine.average(combine, population, trim)
         if population != "all" or trim is not None:
             raise ValueError("`population` and `trim` must be left alone when `X` is given")
-        estimate, variance = engine.average_of(X, flat)
+        estimate, variance = engine.average_of(X, combine)
         return estimate, np.diag(variance), len(X)
 
     def _plug_in_average(self, X: np.ndarray | None, combine: np.ndarray) -> np.ndarray | None:

@@ -24,6 +24,8 @@ VALIDATION_CHUNK = 16_384
 class Batch(NamedTuple):
     """Rows that each member draws: the same number for all, padded with weight 0.
 
+    A pair of inputs and targets, as skorch's callbacks expect.
+
     Attributes
     ----------
     X : Tensor of shape (n_members, n, n_features)
@@ -33,9 +35,22 @@ class Batch(NamedTuple):
     """
 
     X: Tensor
-    t: Tensor
-    y: Tensor
-    w: Tensor
+    targets: tuple[Tensor, Tensor, Tensor]
+
+    @property
+    def t(self) -> Tensor:
+        """Treatments."""
+        return self.targets[0]
+
+    @property
+    def y(self) -> Tensor:
+        """Outcomes, in the units of each member."""
+        return self.targets[1]
+
+    @property
+    def w(self) -> Tensor:
+        """Weights."""
+        return self.targets[2]
 
 
 MemberLoss = Callable[[nn.Module, Batch], Tensor]
@@ -101,7 +116,7 @@ class TrainingData:
         if t.dim() == 3:
             t = (t - scales.t_loc) / scales.t_scale
         y = (y - scales.y_loc) / scales.y_scale
-        return Batch(self.X[rows], t, y, self.w[rows] * pad)
+        return Batch(self.X[rows], (t, y, self.w[rows] * pad))
 
 
 class _Scales:
@@ -216,6 +231,7 @@ class MemberNet(NeuralNet):
         self.best_epoch_ = np.zeros(n_members, dtype=int)
         self.lr_factor_ = np.ones(n_members)
         self.epoch_ = 0
+        self._sums: dict[str, tuple[Any, Any]] = {}
         self.interrupted_ = False
         self.best_state_: dict[str, Tensor] = {}
         self.chosen_ = list(range(n_members))
@@ -362,7 +378,7 @@ class MemberNet(NeuralNet):
         lr = self.optimizer_.param_groups[0]["lr"]
         factor = self.lr_factor_[self.active_]
         matrices = [p for name, p in named if not name.endswith("bias")]
-        shrink = 1 - lr * factor * self.decay_[self.active_]
+        shrink = np.maximum(0.0, 1 - lr * factor * self.decay_[self.active_])
         with torch.no_grad():
             if (shrink != 1).any():
                 scale = torch.as_tensor(shrink, dtype=torch.float32, device=matrices[0].device)
@@ -476,6 +492,8 @@ class MemberNet(NeuralNet):
         -------
         self : MemberNet
         """
+        if not self.active_ or n_epochs < 1:
+            return self
         self.max_epochs = n_epochs
         devices = [torch.device(self.device)] if str(self.device).startswith("cuda") else []
         with torch.random.fork_rng(devices=devices):

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from scipy.stats import norm
 from sklcausal._encoding import Treatments
 from sklcausal.exceptions import IntervalNotAvailableError, TargetError
 from sklcausal.inference import _averages as averages
-from sklcausal.inference._influence import influence_values
+from sklcausal.inference._influence import directional_derivative, influence_values
 from sklcausal.inference._law import ArmLaw, TreatmentLaw
 from sklcausal.inference._projection import (
     FoldProjection,
@@ -181,7 +182,7 @@ class Engine:
         if not 0 <= low < high <= 1:
             raise ValueError(f"`trim` must be two bounds with 0 <= low < high <= 1, got {trim}")
         assert self.propensity is not None
-        keep = ((self.propensity >= low) & (self.propensity <= high)).all(axis=1)
+        keep = np.all((self.propensity >= low) & (self.propensity <= high), axis=1)
         if keep.sum() < 2:
             raise ValueError(f"`trim` must leave at least 2 rows, got {keep.sum()} with {trim}")
         return keep
@@ -298,7 +299,7 @@ class Engine:
 
     def _link_derivative(self, theta: np.ndarray) -> np.ndarray:
         at = torch.as_tensor(theta, dtype=torch.float64)
-        return torch.func.jvp(self.model.cells, (at,), (torch.ones_like(at),))[1].numpy()
+        return directional_derivative(self.model.cells, at, torch.ones_like(at))[1].numpy()
 
     # -- intervals ------------------------------------------------------------------------
 
@@ -358,7 +359,7 @@ class Engine:
         """
         parts = self._targets(combine)
         by_member = np.zeros((self.net.ensemble.n_members, len(combine)))
-        raw_sums: list[np.ndarray | float] = [0.0] * len(parts)
+        raw_sums: list[Any] = [0.0] * len(parts)
         for _, theta, features in self.net.with_features(X):
             by_member += self._plug_in(theta, combine).sum(axis=1) / len(X)
             for i, (basis, _, _) in enumerate(parts):

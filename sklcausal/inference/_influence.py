@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,6 +90,32 @@ def loss_gradient(model: StructuralModel, y: Tensor, t: Tensor, theta: Tensor) -
     return torch.autograd.grad(model.batch_loss(y, t, theta).sum(), theta)[0]
 
 
+def directional_derivative(
+    function: Callable[[Tensor], Tensor], at: Tensor, along: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Differentiate all outputs of a row-wise function along one direction.
+
+    Two backward passes serve however many outputs there are: the product of the transposed
+    Jacobian with a vector is linear in the vector, and its derivative is the Jacobian again.
+
+    Parameters
+    ----------
+    function : callable
+        Maps (n, n_params) to (n, n_cells), row by row.
+    at, along : Tensor of shape (n, n_params)
+
+    Returns
+    -------
+    value, derivative : Tensor of shape (n, n_cells)
+    """
+    at = at.detach().requires_grad_(True)
+    value = function(at)
+    vector = torch.zeros_like(value, requires_grad=True)
+    (transposed,) = torch.autograd.grad(value, at, vector, create_graph=True)
+    (derivative,) = torch.autograd.grad(transposed, vector, along)
+    return value.detach(), derivative
+
+
 def solve_hessian(hessian: Tensor, gradient: Tensor) -> tuple[Tensor, float, int]:
     """Solve Lambda(x) v = l_theta for every row.
 
@@ -155,8 +182,7 @@ def influence_values(
         gradient = loss_gradient(model, outcome, torch.as_tensor(t[at], dtype=dtype), own)
         hessian = expected_hessian(model, own, *law.nodes(at))
         step, low, count = solve_hessian(hessian, gradient)
-        # H_theta v is a directional derivative: one forward pass for all cells
-        value, change = torch.func.jvp(model.cells, (own,), (step,))
+        value, change = directional_derivative(model.cells, own, step)
         values.append(value.numpy())
         psis.append((value - change).numpy())
         smallest, n_regularised = min(smallest, low), n_regularised + count

@@ -16,7 +16,6 @@ from torch.nn import functional as F
 
 from sklcausal._ensemble import (
     Candidate,
-    Ensemble,
     Recipe,
     fit_ensemble,
     make_training_data,

@@ -109,7 +109,7 @@ class SLearner(BaseThetaEstimator):
     (200,)
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseThetaEstimator._parameter_constraints,
         "widths": ["array-like"],
     }

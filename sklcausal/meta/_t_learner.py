@@ -103,7 +103,7 @@ class TLearner(BaseThetaEstimator):
     (200,)
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseThetaEstimator._parameter_constraints,
         "widths": ["array-like"],
     }

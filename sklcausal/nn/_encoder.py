@@ -5,16 +5,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 
+MAX_QUANTILE_ROWS = 100_000
+MIN_BIN_SD = 1e-3
+
+
 @dataclass(frozen=True)
 class Encoding:
-    """How columns of X become inputs: ``clip(x[source] * scale + shift, low, high)``.
+    """How columns of X become inputs.
+
+    An input is ``(clip(x[source] * scale + shift, low, high) - mean) / sd``.
 
     Attributes
     ----------
@@ -22,6 +28,7 @@ class Encoding:
         Column of X that an input reads.
     scale, shift : ndarray of shape (n_members, n_inputs)
     low, high : ndarray of shape (n_inputs,)
+    mean, sd : ndarray of shape (n_members, n_inputs)
     """
 
     source: np.ndarray
@@ -29,16 +36,30 @@ class Encoding:
     shift: np.ndarray
     low: np.ndarray
     high: np.ndarray
+    mean: np.ndarray
+    sd: np.ndarray
 
     @property
     def n_inputs(self) -> int:
         """Number of inputs of the network."""
         return len(self.source)
 
+    def of(self, members: Sequence[int] | np.ndarray) -> Encoding:
+        """Return the encoding of some members, in the order given.
 
-def make_encoding(
-    X: np.ndarray, rows: Sequence[np.ndarray], n_bins: int | None, max_rows: int = 100_000
-) -> Encoding:
+        Parameters
+        ----------
+        members : sequence of int
+
+        Returns
+        -------
+        Encoding
+        """
+        own = {name: getattr(self, name)[members] for name in ("scale", "shift", "mean", "sd")}
+        return replace(self, **own)
+
+
+def make_encoding(X: np.ndarray, rows: Sequence[np.ndarray], n_bins: int | None) -> Encoding:
     """Learn the encoding of X, apart for each member from the rows that it may see.
 
     Parameters
@@ -50,74 +71,100 @@ def make_encoding(
         Number of quantile bins of a numeric column in the piecewise-linear encoding of
         Gorishniy, Rubachev and Babenko (2022), arXiv 2203.05556, eq. (1); None standardises only.
         A column with two values is standardised in both.
-    max_rows : int, default=100_000
-        Quantiles are taken over at most so many rows.
 
     Returns
     -------
     Encoding
     """
-    d = X.shape[1]
-    mean, sd = (np.empty((len(rows), d)) for _ in range(2))
-    for k, own in enumerate(rows):
-        mean[k], sd[k] = _moments(X, own)
-    raw = Encoding(np.arange(d), 1 / sd, -mean / sd, np.full(d, -np.inf), np.full(d, np.inf))
-    if n_bins is None:
-        return raw
-    n_levels = np.array([len(np.unique(X[:max_rows, j])) for j in range(d)])
-    bins = np.where(n_levels > 2, np.minimum(n_bins, n_levels - 1), 1)
-    numeric = np.repeat(bins > 1, bins)
-    source = np.repeat(np.arange(d), bins)
+    n_levels = [len(np.unique(column[:MAX_QUANTILE_ROWS])) for column in X.T]
+    bins = np.array([min(n_bins or 1, max(n - 1, 1)) for n in n_levels])
+    source = np.repeat(np.arange(X.shape[1]), bins)
     place = np.concatenate([np.arange(b) for b in bins])
-    low = np.where(numeric & (place > 0), 0.0, -np.inf)
-    high = np.where(numeric & (place < np.repeat(bins, bins) - 1), 1.0, np.inf)
-    scale, shift = raw.scale[:, source], raw.shift[:, source]
-    grid = np.concatenate([np.linspace(0, 1, b + 1)[:-1] for b in bins])
-    step = np.repeat(1 / bins, bins)
-    for k, own in enumerate(rows):
-        seen = own[:: max(1, len(own) // max_rows)]
+    is_bin = np.repeat(bins > 1, bins)
+    low = np.where(is_bin & (place > 0), 0.0, -np.inf)
+    high = np.where(is_bin & (place < bins[source] - 1), 1.0, np.inf)
+    moments = [_moments(X, own) for own in rows]
+    mean, sd = (np.stack(part)[:, source] for part in zip(*moments, strict=True))
+    scale, shift = 1 / sd, -mean / sd
+    encoding = Encoding(
+        source, scale, shift, low, high, np.zeros(scale.shape), np.ones(scale.shape)
+    )
+    for k, own in enumerate(rows if is_bin.any() else []):
+        seen = X[own[:: 1 + len(own) // MAX_QUANTILE_ROWS]]
         for j in np.flatnonzero(bins > 1):
-            at = np.flatnonzero(source == j)
-            edges = np.quantile(X[seen, j], np.append(grid[at], grid[at][-1] + step[at][0]))
+            at = source == j
+            edges = np.quantile(seen[:, j], np.linspace(0, 1, bins[j] + 1))
             width = np.diff(edges)
             empty = width <= 1e-9 * max(edges[-1] - edges[0], 1e-300)
             scale[k, at] = np.where(empty, 0.0, 1 / np.where(empty, 1.0, width))
             shift[k, at] = -edges[:-1] * scale[k, at]
-    return Encoding(source, scale, shift, low, high)
+        z = np.clip(seen[:, source] * scale[k] + shift[k], low, high)
+        encoding.mean[k] = np.where(is_bin, z.mean(axis=0), 0.0)
+        encoding.sd[k] = np.where(is_bin, np.maximum(z.std(axis=0), MIN_BIN_SD), 1.0)
+    return encoding
 
 
 def _moments(X: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     own = X[rows]
     mean = own.mean(axis=0, dtype=np.float64)
     sd = np.sqrt(((own - mean) ** 2).mean(axis=0, dtype=np.float64))
-    tiny = sd <= 1e-9 * np.maximum(1e-300, np.abs(mean))
-    return mean, np.where(tiny | (sd == 0), 1.0, sd)
+    return mean, np.where(sd <= 1e-9 * np.abs(mean), 1.0, sd)
 
 
 class InputEncoder(nn.Module):
-    """Apply an `Encoding` to a batch of rows.
+    """Encode a batch of rows, and let each member weigh its inputs by gates.
+
+    A gate is a factor that starts at 1 and decays like the weights behind it. Decay on both
+    factors of a product acts as a penalty on the norm of a whole input, so that inputs that do
+    not help die out.
 
     Parameters
     ----------
     encoding : Encoding
     centre : ndarray of shape (n_features,)
         Subtracted from X before it is cast to float32, so that a large origin costs no digits.
+
+    References
+    ----------
+    .. [1] Hoff, "Lasso, fractional norm and structured sparse estimation using a Hadamard product
+       parametrization", CSDA 2017, arXiv 1611.00040, section 2.
     """
 
     shared_buffers = ("source", "low", "high")
+    source: Tensor
     scale: Tensor
     shift: Tensor
+    low: Tensor
+    high: Tensor
+    mean: Tensor
+    inverse_sd: Tensor
 
     def __init__(self, encoding: Encoding, centre: np.ndarray):
         super().__init__()
         shift = encoding.shift + encoding.scale * centre[encoding.source]
         self.is_plain = bool(np.isinf(encoding.low).all() and np.isinf(encoding.high).all())
-        as_float = {"dtype": torch.float32}
+        floats = {
+            "scale": encoding.scale[:, None, :],
+            "shift": shift[:, None, :],
+            "low": encoding.low,
+            "high": encoding.high,
+            "mean": encoding.mean[:, None, :],
+            "inverse_sd": 1 / encoding.sd[:, None, :],
+        }
+        for name, value in floats.items():
+            self.register_buffer(name, torch.as_tensor(value, dtype=torch.float32))
         self.register_buffer("source", torch.as_tensor(encoding.source))
-        self.register_buffer("scale", torch.as_tensor(encoding.scale[:, None, :], **as_float))
-        self.register_buffer("shift", torch.as_tensor(shift[:, None, :], **as_float))
-        self.register_buffer("low", torch.as_tensor(encoding.low, **as_float))
-        self.register_buffer("high", torch.as_tensor(encoding.high, **as_float))
+        self.gate = nn.Parameter(torch.ones(self.scale.shape))
+
+    def reset_member(self, member: int) -> None:
+        """Open all gates of one member.
+
+        Parameters
+        ----------
+        member : int
+        """
+        with torch.no_grad():
+            self.gate[member] = 1.0
 
     def forward(self, x: Tensor) -> Tensor:
         """Encode rows.
@@ -131,6 +178,6 @@ class InputEncoder(nn.Module):
         Tensor of shape (n_members, n, n_inputs)
         """
         if self.is_plain:
-            return torch.addcmul(self.shift, x, self.scale)
+            return torch.addcmul(self.shift, x, self.scale) * self.gate
         x = torch.addcmul(self.shift, x.index_select(-1, self.source), self.scale)
-        return torch.clamp(x, self.low, self.high)
+        return (torch.clamp(x, self.low, self.high) - self.mean) * (self.gate * self.inverse_sd)

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -100,8 +102,7 @@ class MemberMLP(nn.Module):
         sizes = [n_in, *widths]
         self.n_out = sizes[-1]
         self.layers = nn.ModuleList(
-            MemberLinear(n_members, i, o, n_groups)
-            for i, o in zip(sizes[:-1], sizes[1:], strict=True)
+            MemberLinear(n_members, i, o, n_groups) for i, o in pairwise(sizes)
         )
         self.activation = ACTIVATIONS[activation]
 
@@ -187,7 +188,7 @@ def reset_members(module: nn.Module, seeds: Sequence[int]) -> None:
     seeds : sequence of int
         One per member.
     """
-    parts = [part for part in module.modules() if hasattr(part, "reset_member")]
+    parts: list[Any] = [part for part in module.modules() if hasattr(part, "reset_member")]
     for member, seed in enumerate(seeds):
         torch.manual_seed(seed)
         for part in parts:

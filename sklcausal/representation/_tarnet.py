@@ -118,7 +118,7 @@ class TARNet(BaseThetaEstimator):
     (200,)
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseThetaEstimator._parameter_constraints,
         "representation_widths": ["array-like"],
         "head_widths": ["array-like"],

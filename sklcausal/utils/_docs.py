@@ -72,6 +72,8 @@ outcome_names_ : ndarray of str of shape (n_outcomes,)
     Names of the outcomes.
 model_ : StructuralModel
     What the parameters of the networks mean.
+folds_ : ndarray of int of shape (n_samples,)
+    Fold of each training row; member k never saw fold k.
 candidates_ : list of tuple
     Setting of each member that was chosen on the validation parts.
 n_features_interval_ : int

@@ -1,0 +1,8 @@
+"""Pictures of what was fitted."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+from sklcausal.inspection._effect_display import EffectDisplay
+from sklcausal.inspection._overlap_display import OverlapDisplay
+
+__all__ = ["EffectDisplay", "OverlapDisplay"]

@@ -1,0 +1,159 @@
+"""Members: what each may see, and that none disturbs another."""
+
+import numpy as np
+import pytest
+import torch
+from skorch.callbacks import Callback, LRScheduler
+
+from sklcausal.datasets import make_confounded
+from sklcausal.exceptions import TrainingDivergedError
+from sklcausal.representation import TARNet
+
+SMALL = {"representation_widths": (8,), "head_widths": (8,), "random_state": 0}
+
+
+def weights(est):
+    return est.theta_net_.ensemble.weights()
+
+
+@pytest.fixture(scope="module")
+def data():
+    return make_confounded(300, random_state=0)
+
+
+@pytest.mark.parametrize("encoding", [None, "piecewise_linear"])
+@pytest.mark.parametrize("lr_schedule", [None, "plateau"])
+def test_member_never_sees_its_fold(data, encoding, lr_schedule):
+    cluster = np.arange(300) % 5
+    settings = {**SMALL, "max_epochs": 6, "numeric_encoding": encoding, "weight_decay": 1.0}
+    est = TARNet(**settings, lr_schedule=lr_schedule).fit(data.X, data.T, data.y, cluster=cluster)
+    inside = cluster == 2
+    (fold,) = np.unique(est.folds_[inside])
+    rng = np.random.default_rng(0)
+    X, T, y = data.X.copy(), data.T.copy(), data.y.copy()
+    X[inside] += rng.normal(size=X[inside].shape)
+    T[inside] = rng.permutation(T[inside])
+    y[inside] = y[inside] * 3 + 10
+    other = TARNet(**settings, lr_schedule=lr_schedule).fit(X, T, y, cluster=cluster)
+    np.testing.assert_array_equal(est.folds_, other.folds_)
+    for name, before in weights(est).items():
+        after = weights(other)[name]
+        np.testing.assert_array_equal(before[fold], after[fold], err_msg=name)
+        rest = np.delete(np.arange(5), fold)
+        assert not np.array_equal(before[rest], after[rest])
+
+
+def test_all_rows_of_a_fold_are_out_of_its_member(data):
+    est = TARNet(**SMALL, max_epochs=2).fit(data.X, data.T, data.y)
+    counts = np.zeros((5, 2))
+    np.add.at(counts, (est.folds_, data.T), 1)
+    assert np.ptp(counts, axis=0).max() <= 1  # every fold has its share of every arm
+
+
+def test_members_differ_and_restart_from_own_seeds(data):
+    est = TARNet(**SMALL, max_epochs=1, numeric_encoding=None, weight_decay=1.0)
+    first = weights(est.fit(data.X, data.T, data.y))["body.representation.layers.0.weight"]
+    assert len({w.tobytes() for w in first}) == 5
+
+
+def test_early_stopping_keeps_the_best_epoch_of_each_member(data):
+    est = TARNet(**SMALL, patience=5, lr=0.02, numeric_encoding=None, weight_decay=0.0)
+    est.fit(data.X, data.T, data.y)
+    by_epoch = np.array([row["valid_loss_members"] for row in est.history_[0]], dtype=float)
+    last_seen = np.array([np.flatnonzero(~np.isnan(c))[-1] for c in by_epoch.T])
+    best = np.nanargmin(by_epoch, axis=0)
+    assert ((last_seen - best == 5) | (last_seen == len(by_epoch) - 1)).all()
+    assert len(set(last_seen)) > 1  # they stopped on their own
+
+
+def test_weight_decay_shrinks_the_weights(data):
+    norms = []
+    for decay in (0.0, 10.0):
+        est = TARNet(**SMALL, max_epochs=20, numeric_encoding=None, weight_decay=decay)
+        est.fit(data.X, data.T, data.y)
+        norms.append(np.abs(weights(est)["body.heads.last.weight"]).mean())
+    assert norms[1] < 0.6 * norms[0]
+
+
+def test_candidates_are_chosen_on_validation_rows(data):
+    est = TARNet(**SMALL, max_epochs=30, numeric_encoding=None, weight_decay=[0.1, 1e4])
+    est.fit(data.X, data.T, data.y)
+    assert {decay for _, decay in est.candidates_} == {0.1}
+
+
+def test_gradient_clipping_bounds_each_member(data):
+    norms = []
+
+    class Look(Callback):
+        def on_batch_end(self, net, **kwargs):
+            grads = [p.grad.flatten(1) for p in net.module_.parameters()]
+            if kwargs["training"]:
+                norms.append(torch.cat(grads, dim=1).norm(dim=1).max().item())
+
+    est = TARNet(**SMALL, max_epochs=2, gradient_clip=0.01, callbacks=[Look()])
+    est.fit(data.X, data.T, data.y)
+    assert 0.0099 < max(norms) < 0.01001
+
+
+def test_skorch_callbacks_are_called(data):
+    seen = []
+
+    class Count(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            seen.append(net.history[-1]["valid_loss"])
+
+    scheduler = LRScheduler("StepLR", step_size=1, gamma=0.1)
+    est = TARNet(**SMALL, max_epochs=3, weight_decay=1.0, numeric_encoding=None)
+    est.set_params(callbacks=[Count(), scheduler]).fit(data.X, data.T, data.y)
+    assert len(seen) == 3
+    rates = [row["event_lr"] for row in est.history_[0]]
+    np.testing.assert_allclose(rates, [3e-3, 3e-4, 3e-5])
+
+
+def test_net_params_reach_skorch(data):
+    est = TARNet(**SMALL, max_epochs=2, net_params={"optimizer": torch.optim.SGD})
+    sgd = est.fit(data.X, data.T, data.y).effect(data.X)
+    adam = est.set_params(net_params=None).fit(data.X, data.T, data.y).effect(data.X)
+    assert not np.allclose(sgd, adam)
+
+
+def test_diverging_loss_names_likely_causes(data):
+    est = TARNet(**SMALL, lr=1e12, weight_decay=0.0)
+    with pytest.raises(TrainingDivergedError, match=r"loss became NaN or infinite.*`lr` is"):
+        est.fit(data.X, data.T, data.y)
+    assert not hasattr(est, "contrasts_")
+
+
+@pytest.mark.parametrize("at", [1, 20])
+def test_keyboard_interrupt_keeps_the_best_weights(data, at):
+    class Interrupt(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            if len(net.history) == at:
+                raise KeyboardInterrupt
+
+    est = TARNet(**SMALL, max_epochs=40, callbacks=[Interrupt()]).fit(data.X, data.T, data.y)
+    assert len(est.history_[0]) <= 20
+    assert np.isfinite(est.effect(data.X)).all()
+
+
+def test_training_without_validation_part_uses_all_epochs(data):
+    est = TARNet(**SMALL, max_epochs=4, validation_fraction=None, weight_decay=1.0)
+    est.set_params(numeric_encoding=None).fit(data.X, data.T, data.y)
+    assert len(est.history_[0]) == 4
+    assert "valid_loss" not in est.history_[0][-1]
+
+
+@pytest.mark.parametrize("lr_schedule", ["cosine", "plateau"])
+def test_schedules_train(data, lr_schedule):
+    est = TARNet(**SMALL, max_epochs=15, patience=6, lr_schedule=lr_schedule)
+    losses = [row["train_loss"] for row in est.fit(data.X, data.T, data.y).history_[0]]
+    assert losses[-1] < losses[0]
+
+
+def test_progress_bar_shows_epochs_and_loss(data, capsys):
+    est = TARNet(**SMALL, max_epochs=3, n_folds=1, numeric_encoding=None, weight_decay=1.0)
+    est.set_params(verbose=1).fit(data.X, data.T, data.y)
+    shown = capsys.readouterr().err
+    assert "TARNet" in shown
+    assert "3/3" in shown
+    assert "loss=" in shown
