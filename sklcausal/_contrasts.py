@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sklcausal._encoding import Treatments
+from sklcausal._encoding import Treatments, shorten
 from sklcausal.exceptions import TargetError
 from sklcausal.targets import as_column_array, check_lengths
 
@@ -21,7 +21,9 @@ class Contrasts:
     Parameters
     ----------
     treatments : Treatments
+        Kind of T, with its arms or columns.
     n_outcomes : int
+        Number of outcome columns.
     mean : ndarray of shape (n_treatments,) or None
         Mean dose, from which a missing end of a contrast is taken.
     """
@@ -35,11 +37,19 @@ class Contrasts:
         Parameters
         ----------
         T0, T1 : label, dose or None
+            Treatments to compare; None takes the default.
 
         Returns
         -------
         combine : ndarray of shape (n_contrasts, n_outcomes, n_cells)
+            Weights of the cells.
         names : list of str
+            Name of each contrast.
+
+        Raises
+        ------
+        TargetError
+            If T0 or T1 is no known arm, or no dose for each treatment.
         """
         by_treatment, names = (
             self._arms(T0, T1) if self.treatments.arms is not None else (self._doses(T0, T1))
@@ -58,6 +68,11 @@ class Contrasts:
         ]
 
     def _code(self, label: Any, name: str) -> int:
+        if np.ndim(label) or isinstance(label, (dict, set)):
+            raise TargetError(
+                f"`{name}` must be one of {shorten(self.treatments.labels)}, got {_shown(label)}"
+            )
+        label = label.item() if isinstance(label, np.ndarray) else label
         return int(self.treatments.encode(as_column_array([label], name), name)[0])
 
     def _doses(self, T0: Any, T1: Any) -> tuple[np.ndarray, list[str]]:
@@ -73,10 +88,13 @@ class Contrasts:
         names = list(self.treatments.names)
         point = np.asarray(self.mean if value is None else value)
         if point.dtype.kind not in "biuf" or point.size != len(names):
-            raise TargetError(f"`{name}` must hold a dose for each of {names}, got {value!r}")
+            allowed = "be a dose, or hold one for each row,"
+            if self.treatments.kind == "simultaneous":
+                allowed = f"hold a dose for each of {names}, or have shape (n, {len(names)}),"
+            raise TargetError(f"`{name}` must {allowed} got {_shown(value)}")
         point = point.reshape(-1).astype(float)
         if not np.isfinite(point).all():
-            raise TargetError(f"`{name}` must be finite, got {value!r}")
+            raise TargetError(f"`{name}` must be finite, got {_shown(value)}")
         return point
 
     def by_row(self, T0: Any, T1: Any, n: int) -> list[tuple[np.ndarray, Any, Any]] | None:
@@ -85,22 +103,30 @@ class Contrasts:
         Parameters
         ----------
         T0, T1 : label, dose, array-like of them or None
+            Treatments to compare.
         n : int
             Number of rows.
 
         Returns
         -------
-        list of tuple (rows, T0, T1), or None if both are the same for all rows
+        list of tuple or None
+            Rows, T0 and T1 of each group; None if both are the same for all rows.
+
+        Raises
+        ------
+        TargetError
+            If an array does not have one entry per row.
         """
         per_row = 2 if self.treatments.kind == "simultaneous" else 1
         given = {"T0": T0, "T1": T1}
         arrays = {
             name: as_column_array(value, name)
             for name, value in given.items()
-            if value is not None and not isinstance(value, str) and np.ndim(value) == per_row
+            if value is not None and not isinstance(value, str) and _is_per_row(value, per_row)
         }
         if not arrays:
             return None
+        arrays = {k: a[:, 0] if a.ndim > per_row else a for k, a in arrays.items()}
         check_lengths({"X": np.empty(n), **arrays})
         codes = [
             np.unique(arrays[name], axis=0, return_inverse=True)[1].ravel()
@@ -116,6 +142,20 @@ class Contrasts:
             for i in first
         ]
         return [(np.flatnonzero(group.ravel() == g), *end) for g, end in enumerate(ends)]
+
+
+def _is_per_row(value: Any, n_axes: int) -> bool:
+    shape = np.shape(value)
+    return len(shape) == n_axes or (n_axes == 1 and len(shape) == 2 and shape[1] == 1)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if np.ndim(value) == 0:
+        return repr(value)
+    few = np.size(value) <= 5 and isinstance(value, (list, tuple, np.ndarray))
+    return str(np.asarray(value).tolist()) if few else f"an array of shape {np.shape(value)}"
 
 
 def _text(point: np.ndarray) -> str:

@@ -1,10 +1,10 @@
-"""Check treatments and outcomes and turn them into the numbers that the networks see."""
+"""Turn treatments and outcomes into the numbers that the networks see, and check row weights."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from numbers import Number
 from typing import Any
@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 
 from sklcausal.exceptions import TargetError
-from sklcausal.targets import as_column_array, check_lengths, is_missing
+from sklcausal.targets import as_column_array, check_lengths, check_not_missing, describe
 
-MAX_INTEGER_ARMS = 10
-OUTCOME_KINDS = ("continuous", "binary", "count")
-TREATMENT_TYPES = ("discrete", "dose", "simultaneous")
+# float32 overflows at 3e38, and sums and products of a few values must stay below
+MAX_SIZE = 1e30
 
 
 @dataclass(frozen=True)
@@ -40,30 +39,44 @@ class Treatments:
         Parameters
         ----------
         T : ndarray of shape (n_samples,) or (n_samples, n_treatments)
+            Labels or doses.
         name : str
             Name of the argument, for the message.
 
         Returns
         -------
-        ndarray of int of shape (n_samples,) or of float of shape (n_samples, n_treatments)
+        ndarray
+            Codes of shape (n_samples,), or doses of shape (n_samples, n_treatments).
+
+        Raises
+        ------
+        TargetError
+            If a label is unknown, a dose is no finite number, or the number of columns differs.
         """
         if self.arms is None:
-            return _doses(T, name).reshape(len(T), -1)
-        labels = _like(T, self.arms)
-        codes = np.searchsorted(self._sorted, labels) if labels.dtype != object else None
-        if codes is None:
-            raise TargetError(f"`{name}` must be one of {self.labels}, got {T[:3].tolist()}")
-        codes = np.minimum(codes, len(self.arms) - 1)
-        unknown = self._sorted[codes] != labels
+            doses = check_numbers(T, name).reshape(len(T), -1)
+            if doses.shape[1] != len(self.names):
+                raise TargetError(
+                    f"`{name}` must have {len(self.names)} column(s) as in fit, "
+                    f"{list(self.names)}, got {doses.shape[1]}"
+                )
+            return doses
+        if T.ndim == 2 and T.shape[1] == 1:
+            T = T[:, 0]
+        if T.ndim != 1:
+            raise TargetError(f"`{name}` must have shape (n_samples,), got {T.shape}")
+        order = np.argsort(self.arms, kind="stable")
+        known, labels = self.arms[order], _comparable(T, self.arms)
+        if labels is None:
+            unknown = np.ones(len(T), dtype=bool)
+            codes = np.zeros(len(T), dtype=int)
+        else:
+            codes = np.minimum(np.searchsorted(known, labels), len(known) - 1)
+            unknown = known[codes] != labels
         if unknown.any():
-            came = sorted({str(v) for v in np.asarray(T)[unknown][:100]})[:5]
-            raise TargetError(f"`{name}` must be one of {self.labels}, got {came}")
-        return np.argsort(self.arms, kind="stable")[codes]
-
-    @property
-    def _sorted(self) -> np.ndarray:
-        assert self.arms is not None
-        return np.sort(self.arms)
+            came = list(dict.fromkeys(T[unknown][:100].tolist()))
+            raise TargetError(f"`{name}` must be one of {shorten(self.labels)}, got {came[:5]}")
+        return order[codes]
 
     @property
     def labels(self) -> list[Any]:
@@ -91,10 +104,17 @@ class Outcomes:
         Parameters
         ----------
         y : ndarray of shape (n_samples,) or (n_samples, n_outcomes)
+            Outcomes.
 
         Returns
         -------
         ndarray of float of shape (n_samples, n_outcomes)
+            Outcomes as numbers; the second of two labels is 1.
+
+        Raises
+        ------
+        TargetError
+            If the number of columns or a label differs from fit, or a value does not fit the kind.
         """
         columns = y.reshape(len(y), -1)
         if columns.shape[1] != self.n_outcomes:
@@ -103,227 +123,141 @@ class Outcomes:
             )
         out = np.empty(columns.shape)
         for m, levels in enumerate(self.levels):
-            if levels is None:
-                out[:, m] = columns[:, m]
-                continue
             labels = columns[:, m]
+            if levels is None:
+                where = "" if self.one_dim else f" in column {self.names[m]!r}"
+                out[:, m] = check_values(labels, self.kinds[m], where)
+                continue
             known = np.isin(labels, levels)
             if not known.all():
-                raise TargetError(
-                    f"`y` must be one of {list(levels)} as in fit, got {labels[~known][0]!r}"
-                )
+                came = labels[~known][:1].tolist()[0]
+                raise TargetError(f"`y` must be one of {list(levels)} as in fit, got {came!r}")
             out[:, m] = labels == levels[1]
         return out
 
 
-def _like(labels: np.ndarray, arms: np.ndarray) -> np.ndarray:
-    """Give labels the kind of the arms where that loses nothing (1.0 and True are 1)."""
-    if arms.dtype.kind == labels.dtype.kind == "U":
+def _comparable(labels: np.ndarray, arms: np.ndarray) -> np.ndarray | None:
+    """Give labels the kind of the arms where that loses nothing (1.0 and True are 1), or None."""
+    kinds = arms.dtype.kind + labels.dtype.kind
+    if kinds == "UU" or kinds in ("ii", "uu"):
         return labels
-    if arms.dtype.kind in "biuf" and labels.dtype.kind in "biuf":
-        return labels.astype(float)
-    return labels.astype(object)
+    return labels.astype(float) if set(kinds) <= set("biuf") else None
 
 
-def _doses(T: np.ndarray, name: str) -> np.ndarray:
-    if T.dtype.kind not in "biuf":
-        raise TargetError(f"`{name}` must hold numbers, got dtype {T.dtype}")
-    T = T.astype(float)
-    _check_finite(T, name)
-    return T
-
-
-def _check_finite(values: np.ndarray, name: str) -> None:
-    bad = ~np.isfinite(values)
-    if bad.any():
-        row = int(np.argwhere(bad)[0][0])
-        raise TargetError(
-            f"`{name}` must not contain NaN or infinity, got {int(bad.sum())} such value(s), "
-            f"first in row {row}"
-        )
-
-
-def check_treatments(
-    T: np.ndarray,
-    *,
-    treatment_type: str = "auto",
-    treatments: Sequence[Any] | None = None,
-    control: Any = None,
-    names: Sequence[str] | None = None,
-) -> Treatments:
-    """Find out what kind of treatment T is.
+def shorten(values: Iterable[Any], most: int = 10) -> str:
+    """Write the first of some values as a list, for messages.
 
     Parameters
     ----------
-    T : ndarray of shape (n_samples,) or (n_samples, n_treatments)
-    treatment_type : {'auto', 'discrete', 'dose', 'simultaneous'}
-    treatments : sequence of labels or None
-        All arms, when some may be absent from T.
-    control : label or None
-        Reference arm, first of the sorted labels when None.
-    names : sequence of str or None
-        Column names of T.
+    values : iterable
+        What to write.
+    most : int
+        How many to write at most.
 
     Returns
     -------
-    Treatments
+    str
+        The list, with an ellipsis if it was cut.
     """
-    if T.ndim == 2 and T.shape[1] == 1 and treatment_type != "simultaneous":
-        T = T[:, 0]
-    if is_missing(T).any():
-        rows = np.flatnonzero(is_missing(T).reshape(len(T), -1).any(axis=1))
-        raise TargetError(f"`T` must not be missing, got {len(rows)} row(s), first {rows[0]}")
-    if T.dtype.kind == "f":
-        _check_finite(T, "T")
-    kind = _treatment_kind(T, treatment_type)
-    if kind != "discrete":
-        if treatments is not None:
-            raise TargetError(f"`treatments` goes with arms, but `T` was read as {kind}")
-        columns = _doses(T, "T").reshape(len(T), -1)
-        return _dose_columns(columns, kind, names)
-    return _arms(T, treatments, control)
+    values = list(values)
+    if len(values) <= most:
+        return str(values)
+    return f"{str(values[:most])[:-1]}, ...] ({len(values)} in all)"
 
 
-def _treatment_kind(T: np.ndarray, treatment_type: str) -> str:
-    if T.ndim == 2:
-        if treatment_type not in ("auto", "simultaneous"):
-            raise TargetError(
-                f"`T` must have shape (n_samples,) for treatment_type={treatment_type!r}, "
-                f"got {T.shape}"
-            )
-        return "simultaneous"
-    if treatment_type == "simultaneous":
-        raise TargetError(
-            "`T` must have shape (n_samples, n_treatments) for treatment_type='simultaneous', "
-            f"got {T.shape}"
-        )
-    if treatment_type != "auto":
-        return treatment_type
-    if T.dtype.kind in "bU":
-        return "discrete"
-    if T.dtype.kind not in "iuf":
-        raise TargetError(f"`T` must hold numbers, bools or strings, got dtype {T.dtype}")
-    levels = np.unique(T)
-    if T.dtype.kind == "f" and not np.all(levels == np.round(levels)):
-        return "dose"
-    if len(levels) <= MAX_INTEGER_ARMS:
-        return "discrete"
+def check_numbers(values: np.ndarray, name: str, where: str = "") -> np.ndarray:
+    """Turn finite real numbers into floats and raise for anything else.
+
+    Parameters
+    ----------
+    values : ndarray
+        Array of any dtype with 1 or 2 axes.
+    name : str
+        Name of the argument, for the message.
+    where : str
+        What the message adds to the name.
+
+    Returns
+    -------
+    ndarray of float
+        Array of the same shape.
+
+    Raises
+    ------
+    TargetError
+        If the values are no numbers, or one is NaN, infinite or too large for float32.
+    """
+    if values.dtype.kind not in "biuf":
+        raise TargetError(f"`{name}` must hold numbers, got {describe(values)}{where}")
+    values = values.astype(float)
+    check_finite(values, name, where)
+    return values
+
+
+def check_finite(values: np.ndarray, name: str, where: str = "") -> None:
+    """Raise where a number is NaN, infinite or too large for float32.
+
+    Parameters
+    ----------
+    values : ndarray of float
+        Array with 1 or 2 axes.
+    name : str
+        Name of the argument, for the message.
+    where : str
+        What the message adds to the name.
+
+    Raises
+    ------
+    TargetError
+        If there is such a number.
+    """
+    if not values.size or max(-values.min(), values.max()) <= MAX_SIZE:
+        return
+    bad = ~np.isfinite(values)
+    must = "not contain NaN or infinity"
+    if not bad.any():
+        bad, must = np.abs(values) > MAX_SIZE, f"be at most {MAX_SIZE:g} in size"
+    at = np.argwhere(bad)[0].tolist()
+    column = f", column {at[1]}" if values.ndim == 2 and values.shape[1] > 1 else ""
     raise TargetError(
-        f"`T` must have at most {MAX_INTEGER_ARMS} integer levels to be read as arms, got "
-        f"{len(levels)}; pass treatment_type='discrete' or 'dose'"
+        f"`{name}` must {must}, got {int(bad.sum())} such value(s){where}, first in row "
+        f"{at[0]}{column}: {values[tuple(at)]:g}"
     )
 
 
-def _dose_columns(columns: np.ndarray, kind: str, names: Sequence[str] | None) -> Treatments:
-    spread = columns.max(axis=0) - columns.min(axis=0)
-    if (spread == 0).any():
-        k = int(np.flatnonzero(spread == 0)[0])
-        raise TargetError(f"`T` must vary, got the constant {columns[0, k]} in column {k}")
-    if kind == "dose":
-        names = ["T"] if names is None else names
-    elif names is None:
-        names = [f"T{k}" for k in range(columns.shape[1])]
-    binary = tuple(bool(np.isin(c, (0.0, 1.0)).all()) for c in columns.T)
-    return Treatments(kind, None, 0, tuple(map(str, names)), binary)
-
-
-def _arms(T: np.ndarray, treatments: Sequence[Any] | None, control: Any) -> Treatments:
-    found = np.unique(T)
-    if treatments is None:
-        arms = found
-    else:
-        arms = as_column_array(list(treatments), "treatments")
-        if len(np.unique(arms)) != len(arms):
-            raise TargetError(f"`treatments` must not repeat a label, got {arms.tolist()}")
-    if len(arms) < 2:
-        raise TargetError(f"`T` must have at least 2 levels, got {len(arms)}: {arms.tolist()}")
-    if control is None:
-        code = 0
-    else:
-        same = [i for i, arm in enumerate(arms.tolist()) if arm == control]
-        if not same:
-            raise TargetError(f"`control` must be one of {arms.tolist()}, got {control!r}")
-        code = same[0]
-    schema = Treatments("discrete", arms, code, tuple(str(a) for a in arms.tolist()))
-    schema.encode(found)
-    return schema
-
-
-def check_outcomes(
-    y: np.ndarray, *, outcome: str | Sequence[str] = "auto", names: Sequence[str] | None = None
-) -> Outcomes:
-    """Find out what kind of outcome each column of y is.
+def check_values(values: np.ndarray, kind: str, where: str) -> np.ndarray:
+    """Turn one column of numeric outcomes into floats and raise if they do not fit their kind.
 
     Parameters
     ----------
-    y : ndarray of shape (n_samples,) or (n_samples, n_outcomes)
-    outcome : {'auto', 'continuous', 'binary', 'count'} or sequence of them, one per column
-    names : sequence of str or None
-        Column names of y.
+    values : ndarray of shape (n_samples,)
+        Outcomes.
+    kind : {'continuous', 'binary', 'count'}
+        What they are meant to be.
+    where : str
+        Name of the column, for the message.
 
     Returns
     -------
-    Outcomes
+    ndarray of float of shape (n_samples,)
+        The same values.
+
+    Raises
+    ------
+    TargetError
+        If a value is no finite number, or none that the kind allows.
     """
-    columns = y.reshape(len(y), -1)
-    n_outcomes = columns.shape[1]
-    asked = [outcome] * n_outcomes if isinstance(outcome, str) else list(outcome)
-    if len(asked) != n_outcomes or not set(asked) <= {"auto", *OUTCOME_KINDS}:
-        raise TargetError(
-            f"`outcome` must be one of {['auto', *OUTCOME_KINDS]}, or a list with one of them "
-            f"for each of the {n_outcomes} column(s) of `y`, got {outcome!r}"
-        )
-    names = tuple(str(n) for n in (names or [f"y{m}" for m in range(n_outcomes)]))
-    found = [_outcome_column(columns[:, m], kind, names[m]) for m, kind in enumerate(asked)]
-    kinds, levels = zip(*found, strict=True)
-    return Outcomes(tuple(kinds), names, y.ndim == 1, tuple(levels))
-
-
-def _outcome_column(values: np.ndarray, kind: str, name: str) -> tuple[str, Any]:
-    if values.dtype.kind not in "biufU":
-        raise TargetError(f"`y` must hold numbers, bools or two strings, got dtype {values.dtype}")
-    if values.dtype.kind == "f":
-        _check_finite(values, "y")
-    found = np.unique(values)
-    if len(found) < 2:
-        raise TargetError(f"`y` must vary, got the constant {found.tolist()[0]!r} in {name}")
-    if values.dtype.kind == "U":
-        if len(found) > 2 or kind not in ("auto", "binary"):
-            raise TargetError(
-                f"`y` must hold numbers, or two strings for a binary outcome, got {len(found)} "
-                f"different strings in {name}, first {found[:3].tolist()}; "
-                "are `T` and `y` swapped?"
-            )
-        return "binary", tuple(found.tolist())
-    is_binary = len(found) == 2 and set(found.astype(float)) == {0.0, 1.0}
-    if kind == "auto":
-        return ("binary" if is_binary else "continuous"), None
-    if kind == "binary" and not is_binary:
-        raise TargetError(
-            f"`y` must hold 0 and 1 for outcome='binary', got {len(found)} values in {name}, "
-            f"first {found[:3].tolist()}"
-        )
-    if kind == "count" and ((found < 0).any() or (found != np.round(found)).any()):
-        raise TargetError(
-            f"`y` must hold integers of at least 0 for outcome='count', got "
-            f"{found[(found < 0) | (found != np.round(found))][0]} in {name}"
-        )
-    return kind, None
-
-
-def looks_swapped(treatments: Treatments, y: np.ndarray) -> bool:
-    """Tell whether T reads like an outcome and y like arms.
-
-    Parameters
-    ----------
-    treatments : Treatments
-    y : ndarray of shape (n_samples,) or (n_samples, n_outcomes)
-
-    Returns
-    -------
-    bool
-    """
-    return treatments.kind == "dose" and y.ndim == 1 and len(np.unique(y)) == 2
+    values = check_numbers(values, "y", where)
+    if kind == "binary":
+        bad, must = (values != 0) & (values != 1), "0 and 1"
+    elif kind == "count":
+        bad, must = (values < 0) | (values != np.round(values)), "integers of at least 0"
+    else:
+        return values
+    if bad.any():
+        came = shorten(np.unique(values[bad]).tolist(), 3)
+        raise TargetError(f"`y` must hold {must} for outcome={kind!r}, got {came}{where}")
+    return values
 
 
 def check_weights(sample_weight: Any, n_samples: int) -> np.ndarray | None:
@@ -331,12 +265,20 @@ def check_weights(sample_weight: Any, n_samples: int) -> np.ndarray | None:
 
     Parameters
     ----------
-    sample_weight : array-like of shape (n_samples,), scalar or None
+    sample_weight : array-like of shape (n_samples,), number or None
+        Row weights.
     n_samples : int
+        Number of rows.
 
     Returns
     -------
     ndarray of float of shape (n_samples,) or None
+        Weights with a mean of 1, since only their ratios matter.
+
+    Raises
+    ------
+    TargetError
+        If the shape is wrong, or a weight is negative or not finite, or all are zero.
     """
     if sample_weight is None:
         return None
@@ -353,12 +295,12 @@ def check_weights(sample_weight: Any, n_samples: int) -> np.ndarray | None:
             f"`sample_weight` must have shape ({n_samples},), got sample_weight.shape == "
             f"{weight.shape}"
         )
-    weight = _doses(weight, "sample_weight")
+    weight = check_numbers(weight, "sample_weight")
     if (weight < 0).any():
-        raise TargetError(f"`sample_weight` must be at least 0, got {weight.min()}")
-    if weight.sum() == 0:
-        raise TargetError("`sample_weight` must not be zero in every row")
-    return weight
+        raise TargetError(f"`sample_weight` must be at least 0, got {weight.min():g}")
+    if not weight.any():
+        raise TargetError("`sample_weight` must not be zero in every row, got only zeros")
+    return weight / weight.mean()
 
 
 def check_propensity(propensity: Any, treatments: Treatments, n_samples: int) -> np.ndarray | None:
@@ -367,32 +309,71 @@ def check_propensity(propensity: Any, treatments: Treatments, n_samples: int) ->
     Parameters
     ----------
     propensity : array-like of shape (n_samples,) or (n_samples, n_arms), or None
-        A single column is the probability of the second arm of two.
+        Probability of each arm; a single column is that of the second arm of two.
     treatments : Treatments
+        Kind of T and its arms.
     n_samples : int
+        Number of rows.
 
     Returns
     -------
     ndarray of float of shape (n_samples, n_arms) or None
+        Probability of each arm.
+
+    Raises
+    ------
+    TargetError
+        If there are no arms, the shape is wrong, or a row is no set of probabilities.
     """
     if propensity is None:
         return None
     if treatments.kind != "discrete":
         raise TargetError(f"`propensity` goes with arms, but `T` was read as {treatments.kind}")
-    values = _doses(as_column_array(propensity, "propensity"), "propensity")
+    values = check_numbers(as_column_array(propensity, "propensity"), "propensity")
     check_lengths({"propensity": values, "T": np.empty(n_samples)})
     values = values.reshape(n_samples, -1)
-    if values.shape[1] == 1 and treatments.n_arms == 2:
-        values = np.hstack([1 - values, values])
-    if values.shape[1] != treatments.n_arms:
+    if values.shape[1] != treatments.n_arms and (values.shape[1], treatments.n_arms) != (1, 2):
         raise TargetError(
             f"`propensity` must have one column for each of the {treatments.n_arms} arms "
-            f"{treatments.labels}, got shape {values.shape}"
+            f"{shorten(treatments.labels)}, got shape {values.shape}"
         )
     if (values <= 0).any() or (values >= 1).any():
         raise TargetError(
-            f"`propensity` must lie strictly between 0 and 1, got {values.min()} to {values.max()}"
+            "`propensity` must lie strictly between 0 and 1, got "
+            f"{values.min():g} to {values.max():g}"
         )
-    if np.abs(values.sum(axis=1) - 1).max() > 1e-6:
-        raise TargetError("`propensity` must sum to 1 in every row")
+    if values.shape[1] == 1:
+        return np.hstack([1 - values, values])
+    sums = values.sum(axis=1)
+    worst = int(np.abs(sums - 1).argmax())
+    if abs(sums[worst] - 1) > 1e-6:
+        raise TargetError(
+            f"`propensity` must sum to 1 in every row, got {sums[worst]:g} in row {worst}"
+        )
     return values
+
+
+def check_cluster(cluster: np.ndarray | None) -> np.ndarray | None:
+    """Check labels of clusters and number them.
+
+    Parameters
+    ----------
+    cluster : ndarray of shape (n_samples,) or None
+        Labels.
+
+    Returns
+    -------
+    ndarray of int of shape (n_samples,) or None
+        Number of each row's cluster.
+
+    Raises
+    ------
+    TargetError
+        If there are several columns, or a label is missing.
+    """
+    if cluster is None:
+        return None
+    if cluster.ndim != 1:
+        raise TargetError(f"`cluster` must have shape (n_samples,), got {cluster.shape}")
+    check_not_missing(cluster, "cluster")
+    return np.unique(cluster, return_inverse=True)[1]

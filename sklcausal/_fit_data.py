@@ -13,12 +13,12 @@ from sklearn.utils.validation import validate_data
 from sklcausal._encoding import (
     Outcomes,
     Treatments,
-    check_outcomes,
+    check_cluster,
+    check_finite,
     check_propensity,
-    check_treatments,
     check_weights,
-    looks_swapped,
 )
+from sklcausal._kinds import check_outcomes, check_treatments, is_categorical, looks_swapped
 from sklcausal._sklearn_compat import with_readable_names
 from sklcausal.exceptions import TargetError
 from sklcausal.targets import (
@@ -26,8 +26,11 @@ from sklcausal.targets import (
     check_lengths,
     check_same_index,
     is_packed,
+    name_shape,
     unpack_targets,
 )
+
+_DATES = ("date", "time", "duration", "period", "interval")
 
 
 @dataclass
@@ -37,13 +40,21 @@ class FitData:
     Attributes
     ----------
     X : ndarray of shape (n_samples, n_features)
-    t : ndarray of int of shape (n_samples,) or of float of shape (n_samples, n_treatments)
+        Covariates.
+    t : ndarray of shape (n_samples,) or (n_samples, n_treatments)
+        Codes of arms, int, or doses, float.
     y : ndarray of shape (n_samples, n_outcomes)
+        Outcomes as numbers.
     treatments : Treatments
+        Kind of T, with its arms or columns.
     outcomes : Outcomes
+        Kind, name and labels of each column of y.
     weight : ndarray of shape (n_samples,) or None
+        Row weights with a mean of 1.
     propensity : ndarray of shape (n_samples, n_arms) or None
+        Known probability of each arm.
     cluster : ndarray of int of shape (n_samples,) or None
+        Number of each row's cluster.
     """
 
     X: np.ndarray
@@ -71,11 +82,22 @@ def collect_fields(estimator: Any, T: Any, y: Any, **extra: Any) -> dict[str, An
     Returns
     -------
     dict of str to array-like
+        Treatments ``T``, outcomes ``y`` and the fields.
+
+    Raises
+    ------
+    TargetError
+        If targets are missing, lack a field, or come both packed and apart.
     """
-    if T is None and is_packed(y):
+    if is_packed(y):
+        if T is not None:
+            other = "`T` and `y` both" if is_packed(T) else "`T` beside them"
+            raise TargetError(f"packed targets must stand alone, as fit(X, targets), got {other}")
         T, y = y, None
     given = {name: value for name, value in extra.items() if value is not None}
     if not is_packed(T):
+        if getattr(getattr(T, "dtype", None), "names", None):
+            unpack_targets(T)  # says which fields are needed
         if T is None or y is None:
             raise TargetError(
                 f"{type(estimator).__name__} requires y to be passed, but the target y is None: "
@@ -97,30 +119,84 @@ def validate_X(estimator: Any, X: Any, reset: bool) -> np.ndarray:
     Parameters
     ----------
     estimator : estimator
+        Learns or knows the names and number of columns.
     X : array-like of shape (n_samples, n_features)
+        Covariates.
     reset : bool
         Whether names and number of columns are learned or compared.
 
     Returns
     -------
     ndarray of float of shape (n_samples, n_features)
+        Covariates as numbers.
+
+    Raises
+    ------
+    ValueError
+        If X has the wrong shape, or other columns than in fit, or holds anything but finite
+        numbers.
+    TypeError
+        If X is sparse or holds objects that are no numbers.
     """
+    _check_X_kind(X)
     try:
-        return validate_data(
+        X = validate_data(
             estimator,
             with_readable_names(X),
             reset=reset,
             dtype=[np.float64, np.float32],
             ensure_min_samples=1 + reset,
+            ensure_all_finite=False,  # below, with the place
             force_writeable=reset,  # torch warns of tensors over read-only memory
         )
-    except ValueError as error:
-        if "could not convert string" in str(error):
+    except (ValueError, TypeError) as error:
+        raise _explain(X, error) from error
+    try:
+        check_finite(X, "X")
+    except TargetError as error:
+        found = "NaN: " if np.isnan(X).any() else ""
+        raise ValueError(
+            f"Input X contains {found or 'infinity or huge values: '}{error}; impute, drop or "
+            "rescale them first"
+        ) from error
+    return X
+
+
+def _check_X_kind(X: Any) -> None:
+    if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
+        raise ValueError("`X` must not have masked values, got a masked array")
+    dtypes = [X.dtype] if hasattr(X, "dtype") else list(getattr(X, "dtypes", []))
+    names = list(getattr(X, "columns", [None]))
+    for name, dtype in zip(names, dtypes, strict=False):
+        where = "" if name is None else f" in column {name!r}"
+        if str(dtype).lower().startswith(_DATES):
             raise ValueError(
-                "`X` must be numeric, got strings; encode them first, for example with "
-                f"sklearn.preprocessing.OneHotEncoder ({error})"
-            ) from error
-        raise
+                f"`X` must be numeric, got dates or times ({dtype}){where}; turn them into "
+                "numbers first, for example days since a start"
+            )
+        if str(dtype).startswith("complex"):
+            raise ValueError(f"Complex data not supported: `X` must be real, got {dtype}{where}")
+
+
+def _explain(X: Any, error: Exception) -> Exception:
+    """Say in this package's words what scikit-learn found wrong with X."""
+    text = str(error)
+    if "could not convert string" in text:
+        return ValueError(
+            "`X` must be numeric, got strings; encode them first, for example with "
+            f"sklearn.preprocessing.OneHotEncoder ({text})"
+        )
+    if "Expected 2D array" in text or "Found array with dim" in text:
+        return ValueError(
+            f"`X` must have shape (n_samples, n_features), got {name_shape(X)}. Reshape your data "
+            "with X.reshape(-1, 1) if it is a single feature, or X.reshape(1, -1) if it is a "
+            "single row"
+        )
+    if "inhomogeneous" in text:
+        return ValueError("`X` must be rectangular, got rows of unequal length")
+    if isinstance(error, TypeError) and "real number" in text:
+        return TypeError(f"`X` must be numeric, got objects that are no numbers ({text})")
+    return error
 
 
 def check_fit_data(
@@ -133,34 +209,48 @@ def check_fit_data(
     estimator : estimator
         Its ``treatment_type``, ``treatments``, ``control``, ``outcome`` and ``n_folds`` are read.
     X : array-like of shape (n_samples, n_features)
+        Covariates.
     fields : dict of str to array-like
         From `collect_fields`.
     sample_weight : array-like or None
+        Row weights.
     takes_doses : bool
         Whether the estimator takes anything but arms.
 
     Returns
     -------
     FitData
+        What the estimator is fitted to.
+
+    Raises
+    ------
+    TargetError
+        If treatments, outcomes or the fields beside them cannot be used.
+    ValueError
+        If X cannot be used.
     """
-    check_same_index(X=X, **fields)
+    check_same_index(X=X, **fields, sample_weight=sample_weight)
     names = {key: _column_names(fields[key]) for key in ("T", "y")}
     X = validate_X(estimator, X, reset=True)
     arrays = {key: as_column_array(value, key) for key, value in fields.items()}
     check_lengths({"X": X, **arrays})
     T, y = arrays["T"], arrays["y"]
+    treatment_type = estimator.treatment_type
+    if treatment_type == "auto" and is_categorical(fields["T"]):
+        treatment_type = "discrete"
     treatments = check_treatments(
         T,
-        treatment_type=estimator.treatment_type,
+        treatment_type=treatment_type,
         treatments=estimator.treatments,
         control=estimator.control,
         names=names["T"],
     )
-    if estimator.treatment_type == "auto" and looks_swapped(treatments, y):
+    unasked = estimator.treatment_type == "auto" and isinstance(estimator.outcome, str)
+    if unasked and estimator.outcome in ("auto", "binary") and looks_swapped(treatments, y):
         raise TargetError(
-            "`T` must hold treatments and `y` outcomes, got non-integer `T` and `y` with 2 values, "
-            "which look swapped (the order is fit(X, T, y)); if `T` is a dose, pass "
-            "treatment_type='dose'"
+            f"`T` must hold treatments and `y` outcomes, got non-integer `T` and `y` with "
+            f"{len(np.unique(y))} values, which look swapped (the order is fit(X, T, y)); if `T` "
+            "is a dose, pass treatment_type='dose'"
         )
     if treatments.kind != "discrete" and not takes_doses:
         raise TargetError(
@@ -169,12 +259,8 @@ def check_fit_data(
         )
     outcomes = check_outcomes(y, outcome=estimator.outcome, names=names["y"])
     weight = check_weights(sample_weight, len(X))
-    cluster = arrays.get("cluster")
-    if cluster is not None:
-        if cluster.ndim != 1:
-            raise TargetError(f"`cluster` must have shape (n_samples,), got {cluster.shape}")
-        cluster = np.unique(cluster, return_inverse=True)[1]
-    t = treatments.encode(T[:, 0] if T.ndim == 2 and treatments.kind != "simultaneous" else T)
+    cluster = check_cluster(arrays.get("cluster"))
+    t = treatments.encode(T)
     propensity = check_propensity(arrays.get("propensity"), treatments, len(X))
     _check_arms(t, treatments, weight, estimator.n_folds)
     _check_rows(len(X), estimator.n_folds)
@@ -202,18 +288,15 @@ def _check_arms(
 ) -> None:
     if treatments.kind != "discrete":
         return
-    counts = np.bincount(t, minlength=treatments.n_arms)
-    least = int(counts.argmin())
     needed = max(2, n_folds)
-    if counts[least] < needed:
-        raise TargetError(
-            f"`T` must have at least {needed} rows in every arm (n_folds={n_folds}), got "
-            f"{counts[least]} in arm {treatments.labels[least]!r}"
-        )
+    parts = {"`T` must have": np.ones(len(t), dtype=bool)}
     if weight is not None:
-        totals = np.bincount(t, weights=weight, minlength=treatments.n_arms)
-        if (totals == 0).any():
+        parts["`sample_weight` must be positive in"] = weight > 0
+    for must, counted in parts.items():
+        counts = np.bincount(t, weights=counted, minlength=treatments.n_arms)
+        least = int(counts.argmin())
+        if counts[least] < needed:
             raise TargetError(
-                "`sample_weight` must not be zero in a whole arm, got total 0 in arm "
-                f"{treatments.labels[int(totals.argmin())]!r}"
+                f"{must} at least {needed} rows in every arm (n_folds={n_folds}), got "
+                f"{counts[least]:g} in arm {treatments.labels[least]!r}"
             )

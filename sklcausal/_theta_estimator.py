@@ -12,7 +12,6 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
@@ -20,15 +19,12 @@ from torch import Tensor, nn
 
 from sklcausal._effect_estimator import BaseEffectEstimator
 from sklcausal._encoding import check_weights
-from sklcausal._ensemble import (
-    Candidate,
-    Recipe,
-    fit_ensemble,
-    make_training_data,
-    safe_origin,
-)
+from sklcausal._ensemble import Recipe
 from sklcausal._fit_data import FitData, collect_fields, validate_X
 from sklcausal._folds import assign_folds, split_member
+from sklcausal._member_data import make_training_data, safe_origin
+from sklcausal._screening import Candidate, Task, fit_ensemble
+from sklcausal._settings import check_decays, find_columns, resolve_device
 from sklcausal._training import Batch, MemberRows, TrainingOptions
 from sklcausal.exceptions import IntervalNotAvailableError, OverlapWarning, TargetError
 from sklcausal.inference._engine import Engine
@@ -43,11 +39,11 @@ from sklcausal.inference._theta_net import CellRegression, ThetaNet
 from sklcausal.inference._units import EngineUnits
 from sklcausal.nn._layers import ACTIVATIONS
 from sklcausal.structural import Linear, PotentialOutcomes, StructuralModel
-from sklcausal.targets import as_column_array, check_lengths
+from sklcausal.targets import as_column_array, check_lengths, check_same_index
 
 AUTO_WEIGHT_DECAY = (0.3, 1.0, 3.0)
 N_BINS = 8
-LAW_CANDIDATES = (Candidate(None, 0.3), Candidate(None, 3.0))
+LAW_CANDIDATES = (Candidate(None, 1.0), Candidate(N_BINS, 3.0))
 LAW_WIDTHS = (50, 50)
 MAX_CLIPPED = 0.02
 
@@ -172,8 +168,6 @@ class BaseThetaEstimator(BaseEffectEstimator):
         members = self._members(data, folds, rng)
         net = self._fit_theta(data, members, options)
         self.theta_net_ = self.effect_net_ = net
-        self.candidates_ = [tuple(c) for c in net.ensemble.candidates]
-        self.history_ = list(net.ensemble.history)
         self.interval_method_ = "influence"
         self.law_net_: PropensityNet | MomentNet | None = None
         self.engine_: Engine | None = None
@@ -243,9 +237,9 @@ class BaseThetaEstimator(BaseEffectEstimator):
         }
         decays = AUTO_WEIGHT_DECAY if isinstance(self.weight_decay, str) else self.weight_decay
         return [
-            Candidate(n_bins, float(decay))
+            Candidate(n_bins, decay)
             for n_bins in encodings[self.numeric_encoding]
-            for decay in np.atleast_1d(np.asarray(decays, dtype=float))
+            for decay in check_decays(decays)
         ]
 
     def _fit_theta(
@@ -267,18 +261,11 @@ class BaseThetaEstimator(BaseEffectEstimator):
             [self.model_.start(data.y[m.train], data.t[m.train], weight[m.train]) for m in members]
         )
         n_outcomes = data.outcomes.n_outcomes
-        ensemble = fit_ensemble(
-            self._recipe(self.model_.n_params_ // n_outcomes, n_outcomes),
-            self._loss,
-            data.X,
-            tensors,
-            origin,
-            members,
-            start,
-            self._candidates(),
-            options,
-            label=type(self).__name__,
-        )
+        recipe = self._recipe(self.model_.n_params_ // n_outcomes, n_outcomes)
+        name = type(self).__name__
+        task = Task(recipe, self._loss, data.X, origin, tensors, members, start, name)
+        ensemble, chosen, self.history_ = fit_ensemble(task, self._candidates(), options)
+        self.n_bins_, self.weight_decay_ = chosen
         return ThetaNet(ensemble, self.model_, self.units_.relative(units))
 
     def _fit_modifiers(
@@ -305,18 +292,10 @@ class BaseThetaEstimator(BaseEffectEstimator):
             options.device,
         )
         n_outcomes = data.outcomes.n_outcomes
-        ensemble = fit_ensemble(
-            self._recipe(psi.shape[1] // n_outcomes, n_outcomes),
-            squared_error,
-            X,
-            tensors,
-            origin,
-            members,
-            np.zeros((len(members), psi.shape[1])),
-            self._candidates(),
-            options,
-            label="modifiers",
-        )
+        recipe = self._recipe(psi.shape[1] // n_outcomes, n_outcomes)
+        start = np.zeros((len(members), psi.shape[1]))
+        task = Task(recipe, squared_error, X, origin, tensors, members, start, "modifiers")
+        ensemble, _, _ = fit_ensemble(task, self._candidates(), options)
         return ThetaNet(ensemble, CellRegression(), units, columns)
 
     # -- inference ------------------------------------------------------------------------
@@ -477,13 +456,13 @@ class BaseThetaEstimator(BaseEffectEstimator):
         """
         check_is_fitted(self)
         fields = collect_fields(self, T, y)
+        check_same_index(X=X, **fields, sample_weight=sample_weight)
         X = validate_X(self, X, reset=False)
         arrays = {key: as_column_array(fields[key], key) for key in ("T", "y")}
         check_lengths({"X": X, **arrays})
         weight = check_weights(sample_weight, len(X))
         schema = self.contrasts_.treatments
-        T = arrays["T"]
-        t = schema.encode(T[:, 0] if T.ndim == 2 and schema.kind != "simultaneous" else T)
+        t = schema.encode(arrays["T"])
         t, y = self.units_.treatments(t), self.units_.outcomes(self.outcomes_.encode(arrays["y"]))
         theta = np.concatenate([th.mean(axis=0) for _, th in self.theta_net_.theta(X)])
         losses = [
@@ -502,24 +481,6 @@ class BaseThetaEstimator(BaseEffectEstimator):
             shares = ", ".join(f"{k} {100 * v:.1f} %" for k, v in found["share_clipped"].items())
             lines += [f"effective sample size by arm: {sizes}", f"propensity clipped: {shares}"]
         return lines
-
-
-def resolve_device(device: str) -> str:
-    """Name the device that 'auto' stands for.
-
-    Parameters
-    ----------
-    device : str
-
-    Returns
-    -------
-    str
-    """
-    if device != "auto":
-        return device
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def squared_error(module: nn.Module, batch: Batch) -> Tensor:
@@ -542,39 +503,3 @@ def _strata(data: FitData) -> tuple[np.ndarray, np.ndarray]:
     strata = data.t if data.t.ndim == 1 else np.zeros(n, dtype=int)
     order = data.y[:, 0] if data.outcomes.kinds == ("binary",) else np.zeros(n)
     return strata, order
-
-
-def find_columns(modifiers: Sequence[Any] | None, estimator: Any) -> np.ndarray | None:
-    """Find the columns that ``modifiers`` names.
-
-    Parameters
-    ----------
-    modifiers : sequence of int, str or bool, or None
-    estimator : estimator
-        With ``n_features_in_`` and perhaps ``feature_names_in_``.
-
-    Returns
-    -------
-    ndarray of int or None
-    """
-    if modifiers is None:
-        return None
-    n = estimator.n_features_in_
-    given = list(modifiers)
-    names = list(getattr(estimator, "feature_names_in_", []))
-    if given and all(isinstance(m, (bool, np.bool_)) for m in given) and len(given) == n:
-        columns = np.flatnonzero(given)
-    elif all(isinstance(m, str) for m in given):
-        unknown = [m for m in given if m not in names]
-        if unknown:
-            raise ValueError(f"`modifiers` must name columns of X, one of {names}, got {unknown}")
-        columns = np.array([names.index(m) for m in given], dtype=int)
-    else:
-        columns = np.array(given)
-        if columns.dtype.kind not in "iu" or (np.abs(columns + 0.5) > n).any():
-            raise ValueError(
-                f"`modifiers` must hold positions from 0 to {n - 1} or column names, got {given}"
-            )
-    if not len(columns):
-        raise ValueError("`modifiers` must name at least one column, got none")
-    return columns

@@ -234,7 +234,6 @@ class MemberNet(NeuralNet):
         self._sums: dict[str, tuple[Any, Any]] = {}
         self.interrupted_ = False
         self.best_state_: dict[str, Tensor] = {}
-        self.chosen_ = list(range(n_members))
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Any]]:

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,31 @@ from sklcausal.exceptions import TargetError
 __all__ = ["is_packed", "pack_targets", "unpack_targets"]
 
 _RESERVED = ("T", "y")
+_KINDS = {
+    "S": "bytes",
+    "U": "strings",
+    "V": "a structured array",
+    "M": "dates",
+    "O": "objects",
+    "c": "complex numbers",
+    "m": "time differences",
+}
+
+
+def describe(values: np.ndarray) -> str:
+    """Name what an array holds in plain words, for messages.
+
+    Parameters
+    ----------
+    values : ndarray
+        Array of any shape and dtype.
+
+    Returns
+    -------
+    str
+        Such as "strings" or "complex numbers".
+    """
+    return _KINDS.get(values.dtype.kind, "numbers")
 
 
 def is_missing(values: np.ndarray) -> np.ndarray:
@@ -22,27 +49,49 @@ def is_missing(values: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    values : ndarray of any shape and dtype
+    values : ndarray
+        Array of any shape and dtype.
 
     Returns
     -------
-    ndarray of bool, same shape
+    ndarray of bool
+        Array of the same shape, true where a value is missing.
     """
     if values.dtype.kind == "f":
         return np.isnan(values)
-    if values.dtype.kind in "biuUSc":
-        return np.zeros(values.shape, dtype=bool)
     if values.dtype.kind in "mM":
         return np.isnat(values)
-    flat = [
-        v is None or v != v or type(v).__name__ in {"NAType", "NaTType"} for v in _safe(values)
+    if values.dtype.kind != "O":
+        return np.zeros(values.shape, dtype=bool)
+    # pandas.NA has no truth value, so it is known by its name before it is compared with itself
+    found = [
+        v is None or type(v).__name__ in {"NAType", "NaTType"} or (v != v) is True
+        for v in (v.item() if isinstance(v, np.generic) else v for v in values.ravel())
     ]
-    return np.array(flat, dtype=bool).reshape(values.shape)
+    return np.array(found, dtype=bool).reshape(values.shape)
 
 
-def _safe(values: np.ndarray) -> list[Any]:
-    # pandas.NA has no truth value, so it is replaced before it is compared with itself
-    return [None if type(v).__name__ in {"NAType", "NaTType"} else v for v in values.ravel()]
+def check_not_missing(values: np.ndarray, name: str) -> None:
+    """Raise where an array has missing entries.
+
+    Parameters
+    ----------
+    values : ndarray
+        Array of any dtype with 1 or 2 axes.
+    name : str
+        Name of the argument, for the message.
+
+    Raises
+    ------
+    TargetError
+        If an entry is NaN, None, NaT or NA.
+    """
+    missing = is_missing(values)
+    if missing.any():
+        raise TargetError(
+            f"`{name}` must not have missing values, got {int(missing.sum())}, first in row "
+            f"{int(np.argwhere(missing)[0][0])}"
+        )
 
 
 def as_column_array(values: Any, name: str) -> np.ndarray:
@@ -50,66 +99,95 @@ def as_column_array(values: Any, name: str) -> np.ndarray:
 
     Parameters
     ----------
-    values : array-like, pandas or polars Series or DataFrame
+    values : array-like
+        List, array, tensor, or pandas or polars Series or DataFrame.
     name : str
         Name of the argument, for the message.
 
     Returns
     -------
     ndarray of shape (n_samples,) or (n_samples, n_columns)
+        Numbers, bools or strings; missing numbers are NaN.
 
     Raises
     ------
     TargetError
-        If the values have no or more than 2 axes, are ragged, or hold a missing label.
+        If the values have no or more than 2 axes, are ragged, mix kinds, or hold a missing label.
     """
-    if hasattr(values, "is_sparse") or hasattr(values, "tocsr"):
+    if hasattr(values, "tocsr") or getattr(values, "is_sparse", False) is True:
         raise TargetError(f"`{name}` must be a dense array, got {type(values).__name__}")
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise TargetError(f"`{name}` must not have masked values, got a masked array")
     try:
         array = np.asarray(values.to_numpy() if hasattr(values, "to_numpy") else values)
     except ValueError as error:
         raise TargetError(f"`{name}` must be rectangular, got rows of unequal length") from error
+    if array.dtype.names is not None:
+        raise TargetError(
+            f"`{name}` must hold plain values, got a structured array with the fields "
+            f"{list(array.dtype.names)}"
+        )
     if array.ndim not in (1, 2):
         raise TargetError(
-            f"`{name}` must have shape (n_samples,) or (n_samples, n_columns), got {array.shape}"
+            f"`{name}` must have shape (n_samples,) or (n_samples, n_columns), got "
+            f"{name_shape(values)}"
         )
     if array.ndim == 2 and array.shape[1] == 0:
         raise TargetError(f"`{name}` must have at least 1 column, got shape {array.shape}")
+    if array.dtype.kind == "U" and isinstance(values, (list, tuple)):
+        # NumPy has turned a NaN or a number beside strings into a string
+        array = np.array(values, dtype=object)
     if array.dtype == object:
         array = _sharpen(array, name)
     return array
+
+
+def name_shape(value: Any) -> str:
+    """Name the shape of an array-like, or the type of anything else, for messages.
+
+    Parameters
+    ----------
+    value : object
+        Anything.
+
+    Returns
+    -------
+    str
+        Such as "(100, 2)", "None" or "dict".
+    """
+    if np.ndim(value):
+        return str(np.shape(value))
+    return "None" if value is None else type(value).__name__
 
 
 def _sharpen(array: np.ndarray, name: str) -> np.ndarray:
     """Give an object array the dtype that its values share."""
     missing = is_missing(array)
     present = array[~missing]
-    kinds = {
-        "bool"
-        if isinstance(v, (bool, np.bool_))
-        else "number"
-        if isinstance(v, (int, float, np.number))
-        else "text"
-        if isinstance(v, str)
-        else type(v).__name__
-        for v in present.ravel()
-    }
-    if kinds <= {"number"} or (kinds == {"bool"} and missing.any()):
+    kinds = {_kind_of(v) for v in present}
+    if kinds <= {"numbers"} or (kinds == {"bools"} and missing.any()):
         out = np.full(array.shape, np.nan)
         out[~missing] = present.astype(float)
-        if missing.any() or not all(isinstance(v, (int, np.integer)) for v in present.ravel()):
+        if missing.any() or not all(isinstance(v, Integral) for v in present):
             return out
         return array.astype(np.int64)
-    if missing.any():
-        raise TargetError(f"`{name}` must not have missing labels, got {int(missing.sum())}")
-    if kinds == {"bool"}:
+    check_not_missing(array, name)
+    if kinds == {"bools"}:
         return array.astype(bool)
-    if kinds == {"text"}:
+    if kinds == {"strings"}:
         return array.astype(str)
     raise TargetError(
-        f"`{name}` must hold values of one kind (numbers, bools or strings), "
-        f"got a mix of {sorted(kinds)}"
+        f"`{name}` must hold numbers, bools or strings, all of one kind, got "
+        f"{' and '.join(sorted(kinds))}"
     )
+
+
+def _kind_of(value: Any) -> str:
+    if isinstance(value, (bool, np.bool_)):
+        return "bools"
+    if isinstance(value, (Real, Decimal)):
+        return "numbers"
+    return "strings" if isinstance(value, str) else f"values of type {type(value).__name__}"
 
 
 def check_same_index(**named: Any) -> None:
@@ -154,7 +232,8 @@ def pack_targets(T: Any, y: Any, **fields: Any) -> np.ndarray:
     **fields : array-like of shape (n_samples,) or (n_samples, n_columns)
         Optional fields such as ``propensity`` (probability of each arm, known from a trial),
         ``cluster`` (label of the household, school or patient a row belongs to) or ``Z`` (an
-        instrument). A field whose value is None is left out.
+        instrument). A field whose value is None is left out. Weights are no field: pass
+        ``sample_weight`` to ``fit``, as everywhere in scikit-learn.
 
     Returns
     -------
@@ -164,7 +243,8 @@ def pack_targets(T: Any, y: Any, **fields: Any) -> np.ndarray:
     Raises
     ------
     TargetError
-        If lengths differ, pandas indexes differ, or a value has more than 2 axes.
+        If lengths differ, pandas indexes differ, a value has more than 2 axes or is packed
+        already, or a field is named ``sample_weight``.
 
     See Also
     --------
@@ -177,6 +257,11 @@ def pack_targets(T: Any, y: Any, **fields: Any) -> np.ndarray:
     >>> targets.shape, targets.dtype.names
     ((2,), ('T', 'y', 'cluster'))
     """
+    if "sample_weight" in fields:
+        raise TargetError(
+            "`sample_weight` must be passed to fit(X, targets, sample_weight=...), got it as a "
+            "field of packed targets"
+        )
     named = {"T": T, "y": y} | {k: v for k, v in fields.items() if v is not None}
     check_same_index(**named)
     arrays = {name: as_column_array(value, name) for name, value in named.items()}
@@ -194,6 +279,7 @@ def check_lengths(arrays: Mapping[str, Any]) -> None:
     Parameters
     ----------
     arrays : mapping of str to array
+        Arrays by name of the argument.
 
     Raises
     ------
@@ -212,10 +298,12 @@ def is_packed(targets: Any) -> bool:
     Parameters
     ----------
     targets : object
+        Anything.
 
     Returns
     -------
     bool
+        Whether it is a structured array with the fields ``T`` and ``y``.
 
     Examples
     --------
@@ -233,6 +321,7 @@ def unpack_targets(targets: np.ndarray) -> Bunch:
     Parameters
     ----------
     targets : structured ndarray of shape (n_samples,)
+        What `pack_targets` returned, or rows of it.
 
     Returns
     -------
@@ -251,8 +340,12 @@ def unpack_targets(targets: np.ndarray) -> Bunch:
     array([1.5, 2.5])
     """
     if not is_packed(targets):
+        names = getattr(getattr(targets, "dtype", None), "names", None)
+        came = f"the fields {list(names)}" if names else type(targets).__name__
         raise TargetError(
-            "`targets` must be a structured array from `pack_targets(T, y)`, "
-            f"got {type(targets).__name__}"
+            "`targets` must be a structured array with the fields 'T' and 'y', as "
+            f"`pack_targets(T, y)` returns, got {came}"
         )
-    return Bunch(**{name: np.ascontiguousarray(targets[name]) for name in targets.dtype.names})
+    if targets.ndim != 1:
+        raise TargetError(f"`targets` must have shape (n_samples,), got {targets.shape}")
+    return Bunch(**{n: np.ascontiguousarray(targets[n]) for n in targets.dtype.names or ()})

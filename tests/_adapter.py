@@ -4,7 +4,11 @@
 
 import importlib
 import inspect
+import os
 import pkgutil
+import subprocess
+import sys
+from pathlib import Path
 from zlib import crc32
 
 import numpy as np
@@ -65,7 +69,7 @@ def tiny(cls, **params):
     return cls(**small | params)
 
 
-def make_study(n=120, arms=(0, 1), n_outcomes=None, seed=0):
+def make_study(n=120, arms=(0, 1), outcomes="continuous", seed=0):
     """Draw a randomised study with an effect that grows with the first column.
 
     Parameters
@@ -73,8 +77,8 @@ def make_study(n=120, arms=(0, 1), n_outcomes=None, seed=0):
     n : int
     arms : sequence of labels
         Each gets the same number of rows, give or take one.
-    n_outcomes : int or None
-        None gives y one axis.
+    outcomes : {'continuous', 'binary', 'count'} or sequence of them
+        Kind of each column of y, which has one axis for a string.
     seed : int
 
     Returns
@@ -86,8 +90,37 @@ def make_study(n=120, arms=(0, 1), n_outcomes=None, seed=0):
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n, 3))
     codes = rng.permutation(np.arange(n) % len(arms))
-    y = X[:, [1]] + codes[:, None] * (1 + X[:, [0]]) + rng.normal(size=(n, n_outcomes or 1))
-    return X, np.asarray(arms)[codes], y[:, 0] if n_outcomes is None else y
+    level = X[:, 1] + codes * (1 + X[:, 0])
+    kinds = [outcomes] if isinstance(outcomes, str) else outcomes
+    columns = [rng.normal(level) for _ in kinds]
+    for m, kind in enumerate(kinds):
+        if kind != "continuous":
+            columns[m] = np.round(np.clip(columns[m], 0, 1 if kind == "binary" else 9))
+    y = columns[0] if isinstance(outcomes, str) else np.stack(columns, axis=1)
+    return X, np.asarray(arms)[codes], y
+
+
+def run_afresh(code, folder, **environment):
+    """Run Python code in a fresh process that finds the package where this one found it.
+
+    Parameters
+    ----------
+    code : str
+    folder : Path
+        Where it runs.
+    **environment : str
+        Environment variables that differ.
+    """
+    package = str(Path(sklcausal.__file__).parents[1])
+    path = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": path} | environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def draw_arms(X):

@@ -41,14 +41,25 @@ EXPECTED_FAILURES = {
     ),
 }
 
-# names of `y`, arms and outcomes -> shape of effect for 7 rows
-SHAPES = {
+# study -> arguments of `make_study`, shape of the effect for 7 rows
+STUDIES = {
     "binary": ({}, (7,)),
     "3 arms": ({"arms": ("a", "b", "c")}, (7, 2)),
-    "2-D y": ({"n_outcomes": 2}, (7, 1, 2)),
-    "3 arms, 2-D y": ({"arms": ("a", "b", "c"), "n_outcomes": 2}, (7, 2, 2)),
-    "y as one column": ({"n_outcomes": 1}, (7, 1, 1)),
+    "2-D y": ({"outcomes": ("continuous",) * 2}, (7, 1, 2)),
+    "3 arms, 2-D y": ({"arms": ("a", "b", "c"), "outcomes": ("continuous",) * 2}, (7, 2, 2)),
+    "y as one column": ({"outcomes": ("continuous",)}, (7, 1, 1)),
+    "0/1 outcome": ({"outcomes": "binary"}, (7,)),
+    "three kinds of outcome": ({"outcomes": ("binary", "continuous", "count")}, (7, 1, 3)),
 }
+
+
+def study_of(name):
+    return make_study(**STUDIES[name][0])
+
+
+def fit_to(cls, name, **params):
+    outcomes = STUDIES[name][0].get("outcomes", "continuous")
+    return tiny(cls, outcome=outcomes, **params).fit(*study_of(name))
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +71,7 @@ def fitted():
         if (cls, study) not in cache:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", sklcausal.exceptions.OverlapWarning)
-                cache[cls, study] = tiny(cls).fit(*make_study(**SHAPES[study][0]))
+                cache[cls, study] = fit_to(cls, study)
         return cache[cls, study]
 
     return fit
@@ -196,9 +207,9 @@ def test_docstring(cls):
 
 
 @every_estimator
-@pytest.mark.parametrize("study", SHAPES)
+@pytest.mark.parametrize("study", STUDIES)
 def test_shapes(fitted, cls, study):
-    shape = SHAPES[study][1]
+    shape = STUDIES[study][1]
     est = fitted(cls, study)
     X = np.random.default_rng(1).normal(size=(7, 3))
     effect = est.effect(X)
@@ -278,7 +289,8 @@ def test_same_seed_same_result_to_the_bit(fitted, cls):
         assert_array_equal(first.effect(X), again.effect(X))
         assert_array_equal(first.effect_interval(X), again.effect_interval(X))
         assert_array_equal(
-            first.effect_interval(X, simultaneous=True), again.effect_interval(X, simultaneous=True)
+            first.effect_interval(X, simultaneous=True),
+            again.effect_interval(X, simultaneous=True),
         )
         assert first.ate_interval() == again.ate_interval()
     other = tiny(cls, random_state=1).fit(X, T, y)
@@ -328,10 +340,10 @@ def test_seed_of_torch_does_not_matter(fitted, cls):
 @every_estimator
 @pytest.mark.parametrize("study", ["binary", "3 arms, 2-D y"])
 def test_one_fold_gives_effects_without_intervals(cls, study):
-    X, T, y = make_study(**SHAPES[study][0])
+    X, T, y = study_of(study)
     est = without_folds(cls).fit(X, T, y)
     effect = est.effect(X)
-    assert effect.shape == (len(X), *SHAPES[study][1][1:])
+    assert effect.shape == (len(X), *STUDIES[study][1][1:])
     assert est.predict(X).ndim <= 2
     assert np.isfinite(est.score(X, T, y))
     np.testing.assert_allclose(est.ate(), effect.mean(axis=0), rtol=1e-9)
@@ -455,7 +467,7 @@ def test_target_must_come_once(cls):
 @every_estimator
 @pytest.mark.parametrize("study", ["binary", "3 arms, 2-D y"])
 def test_packed_targets_are_the_same_as_separate_ones(fitted, cls, study):
-    X, T, y = make_study(**SHAPES[study][0])
+    X, T, y = study_of(study)
     est = fitted(cls, study)
     targets = pack_targets(T, y)
     for arguments in ({"T": targets}, {"y": targets}):

@@ -59,7 +59,7 @@ def test_members_differ_and_restart_from_own_seeds(data):
 def test_early_stopping_keeps_the_best_epoch_of_each_member(data):
     est = TARNet(**SMALL, patience=5, lr=0.02, numeric_encoding=None, weight_decay=0.0)
     est.fit(data.X, data.T, data.y)
-    by_epoch = np.array([row["valid_loss_members"] for row in est.history_[0]], dtype=float)
+    by_epoch = np.array([row["valid_loss_members"] for row in est.history_], dtype=float)
     last_seen = np.array([np.flatnonzero(~np.isnan(c))[-1] for c in by_epoch.T])
     best = np.nanargmin(by_epoch, axis=0)
     assert ((last_seen - best == 5) | (last_seen == len(by_epoch) - 1)).all()
@@ -78,7 +78,7 @@ def test_weight_decay_shrinks_the_weights(data):
 def test_candidates_are_chosen_on_validation_rows(data):
     est = TARNet(**SMALL, max_epochs=30, numeric_encoding=None, weight_decay=[0.1, 1e4])
     est.fit(data.X, data.T, data.y)
-    assert {decay for _, decay in est.candidates_} == {0.1}
+    assert est.weight_decay_ == 0.1
 
 
 def test_gradient_clipping_bounds_each_member(data):
@@ -106,7 +106,7 @@ def test_skorch_callbacks_are_called(data):
     est = TARNet(**SMALL, max_epochs=3, weight_decay=1.0, numeric_encoding=None)
     est.set_params(callbacks=[Count(), scheduler]).fit(data.X, data.T, data.y)
     assert len(seen) == 3
-    rates = [row["event_lr"] for row in est.history_[0]]
+    rates = [row["event_lr"] for row in est.history_]
     np.testing.assert_allclose(rates, [3e-3, 3e-4, 3e-5])
 
 
@@ -132,21 +132,21 @@ def test_keyboard_interrupt_keeps_the_best_weights(data, at):
                 raise KeyboardInterrupt
 
     est = TARNet(**SMALL, max_epochs=40, callbacks=[Interrupt()]).fit(data.X, data.T, data.y)
-    assert len(est.history_[0]) <= 20
+    assert len(est.history_) <= 20
     assert np.isfinite(est.effect(data.X)).all()
 
 
 def test_training_without_validation_part_uses_all_epochs(data):
     est = TARNet(**SMALL, max_epochs=4, validation_fraction=None, weight_decay=1.0)
     est.set_params(numeric_encoding=None).fit(data.X, data.T, data.y)
-    assert len(est.history_[0]) == 4
-    assert "valid_loss" not in est.history_[0][-1]
+    assert len(est.history_) == 4
+    assert "valid_loss" not in est.history_[-1]
 
 
 @pytest.mark.parametrize("lr_schedule", ["cosine", "plateau"])
 def test_schedules_train(data, lr_schedule):
     est = TARNet(**SMALL, max_epochs=15, patience=6, lr_schedule=lr_schedule)
-    losses = [row["train_loss"] for row in est.fit(data.X, data.T, data.y).history_[0]]
+    losses = [row["train_loss"] for row in est.fit(data.X, data.T, data.y).history_]
     assert losses[-1] < losses[0]
 
 

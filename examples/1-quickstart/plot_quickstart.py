@@ -3,9 +3,9 @@ Weight gain after quitting smoking
 ==================================
 
 How much weight do smokers gain when they quit? The NHEFS study examined 1,566 smokers in 1971
-and again in 1982. Who quits is no accident: those who did were older, for example, and had
-smoked less. `TARNet` adjusts for nine such columns and returns an effect with an interval for
-each person, and the average effect with an interval that does not hinge on a single model.
+and again in 1982. Who quits is no accident: those who did were older, for example, and smoked
+fewer cigarettes a day. `TARNet` adjusts for nine such columns and returns an effect with an
+interval for each person, and an average effect whose interval does not hinge on a single model.
 
 The study comes with the package, and the script runs in well under a minute.
 """
@@ -50,8 +50,8 @@ print(f"  TARNet                                   {est.ate():.2f}  [{low:.2f}, 
 # Look
 # ----
 #
-# On the left, people sorted by their effect: the intervals of most of them are wide, and far
-# fewer exclude 0 than that of the average. On the right, what makes the comparison possible: for
+# On the left, people sorted by their effect. The interval of a single person is wide and mostly
+# contains 0; that of the average does not. On the right, what makes the comparison possible: for
 # nearly every probability of quitting there are people who quit and people who did not.
 
 import matplotlib.pyplot as plt

@@ -29,6 +29,9 @@ from sklcausal.inference._units import EngineUnits
 from sklcausal.structural._base import StructuralModel
 
 N_DRAWS = 1000
+# found on the designs of examples/benchmarks/effect_intervals.py
+TOWARDS_PROJECTION = 0.7
+SHARE_OF_ERROR = TOWARDS_PROJECTION + 0.5 * (1 - TOWARDS_PROJECTION)
 MIN_ARM_ROWS = 5
 
 
@@ -242,14 +245,19 @@ class Engine:
                 basis.missing = f"fold {fold} holds {counts.min()} row(s) of {what}"
             allowed.append(allowed_features(n_features, counts))
             used = min(used, allowed[-1])
-        for rows, theta, features in net.held_out(X, folds):
+        importance = net.ensemble.importance(net.seen(X).shape[1])
+        for k, (rows, theta, features) in enumerate(net.held_out(X, folds)):
+            seen = net.seen(X[rows])
             for basis, q in zip(self.bases, allowed, strict=True):
                 if basis.missing:
                     continue
                 raw = self.raw_features(basis, theta, features)
                 psi = self.signals.psi[rows] @ basis.outputs.T
                 cluster = None if self.cluster is None else self.cluster[rows]
-                basis.folds.append(fit_projection(raw, psi, self.weight[rows], cluster, q))
+                weight = self.weight[rows]
+                basis.folds.append(
+                    fit_projection(raw, seen, importance[k], psi, weight, cluster, q)
+                )
         return used
 
     def _arm_rows(self, folds: np.ndarray, n_folds: int, arms: tuple[int, ...]) -> np.ndarray:
@@ -308,8 +316,9 @@ class Engine:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Compute pointwise or simultaneous intervals of contrasts.
 
-        The centre is midway between the members' mean effect and the projected signal; the
-        variance is that of the projection plus what the members differ.
+        The centre lies between the members' mean effect and the projected signal, and errs less
+        than either. Its standard error is at most the same mixture of theirs, where that of the
+        members' mean effect is taken as half that of the projected signal.
 
         Parameters
         ----------
@@ -331,10 +340,11 @@ class Engine:
         for rows, theta, features in self.net.with_features(X):
             plug_in = self._plug_in(theta, combine)
             for (basis, own, coef), draw in zip(parts, draws, strict=True):
-                value, variance, noise = self._projected(basis, coef, theta, features, draw)
-                spread = plug_in[:, :, own].var(axis=0, ddof=1) / len(theta)
-                centre[rows, own] = 0.5 * (plug_in[:, :, own].mean(axis=0) + value)
-                error[rows, own] = np.sqrt(variance + spread)
+                regressors = self._regressors(basis, X[rows], theta, features)
+                value, variance, noise = evaluate_projection(basis.folds, regressors, coef, draw)
+                mean = plug_in[:, :, own].mean(axis=0)
+                centre[rows, own] = mean + TOWARDS_PROJECTION * (value - mean)
+                error[rows, own] = SHARE_OF_ERROR * np.sqrt(variance)
                 if noise is not None:
                     ratio = np.abs(noise) / np.sqrt(variance)[:, :, None]
                     largest[own] = np.maximum(largest[own], ratio.max(axis=0))
@@ -359,36 +369,30 @@ class Engine:
         """
         parts = self._targets(combine)
         by_member = np.zeros((self.net.ensemble.n_members, len(combine)))
-        raw_sums: list[Any] = [0.0] * len(parts)
-        for _, theta, features in self.net.with_features(X):
+        sums: list[list[Any]] = [[0.0] * len(basis.folds) for basis, _, _ in parts]
+        for rows, theta, features in self.net.with_features(X):
             by_member += self._plug_in(theta, combine).sum(axis=1) / len(X)
             for i, (basis, _, _) in enumerate(parts):
-                raw = self._raw(basis, theta, features)
-                raw_sums[i] = raw_sums[i] + raw.sum(axis=1, keepdims=True) / len(X)
+                for k, own in enumerate(self._regressors(basis, X[rows], theta, features)):
+                    sums[i][k] = sums[i][k] + own.sum(axis=0, keepdims=True) / len(X)
         variance = by_member.var(axis=0, ddof=1) / len(by_member)
-        for (basis, own, coef), raw in zip(parts, raw_sums, strict=True):
-            variance[own] += evaluate_projection(basis.folds, raw, coef)[1][0]
+        for (basis, at, coef), means in zip(parts, sums, strict=True):
+            variance[at] += evaluate_projection(basis.folds, means, coef)[1][0]
         return by_member.mean(axis=0), variance
 
     def _plug_in(self, theta: np.ndarray, combine: np.ndarray) -> np.ndarray:
         scaled = combine * self.units.cell_scale(combine.shape[1])
         return self.net.cells(theta) @ scaled.T
 
-    def _raw(self, basis: Basis, theta: np.ndarray, features: np.ndarray) -> np.ndarray:
-        flat = self.raw_features(
-            basis, theta.reshape(-1, theta.shape[-1]), features.reshape(-1, *features.shape[2:])
-        )
-        return flat.reshape(*theta.shape[:2], -1)
-
-    def _projected(
-        self,
-        basis: Basis,
-        coef: np.ndarray,
-        theta: np.ndarray,
-        features: np.ndarray,
-        draw: list[np.ndarray] | None,
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        return evaluate_projection(basis.folds, self._raw(basis, theta, features), coef, draw)
+    def _regressors(
+        self, basis: Basis, X: np.ndarray, theta: np.ndarray, features: np.ndarray
+    ) -> list[np.ndarray]:
+        """Compute each fold's regressors at rows, from theta and features of all members."""
+        seen = self.net.seen(X)
+        return [
+            fold.basis(self.raw_features(basis, theta[k], features[k]), seen)
+            for k, fold in enumerate(basis.folds)
+        ]
 
     def _targets(self, combine: np.ndarray) -> list[tuple[Basis, np.ndarray, np.ndarray]]:
         """Find for each target the basis that holds it, and its combination of the outputs."""

@@ -14,12 +14,9 @@ from scipy.special import log_softmax, softmax
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sklcausal._ensemble import (
-    Candidate,
-    Recipe,
-    fit_ensemble,
-    make_training_data,
-)
+from sklcausal._ensemble import Recipe
+from sklcausal._member_data import make_training_data
+from sklcausal._screening import Candidate, Task, fit_ensemble
 from sklcausal._training import Batch, MemberRows, TrainingOptions
 from sklcausal.inference._law import ArmLaw, MomentLaw
 from sklcausal.nn._bodies import MLPModule
@@ -99,18 +96,17 @@ class PropensityNet:
             options.device,
         )
         start = np.stack([_log_shares(t[m.train], n_arms) for m in members])
-        self.ensemble = fit_ensemble(
+        task = Task(
             Recipe(MLPModule, arguments),
             cross_entropy,
             X,
-            data,
             centre,
+            data,
             members,
             start,
-            settings.candidates,
-            options,
-            label="propensity",
+            "propensity",
         )
+        self.ensemble, self.candidate_, _ = fit_ensemble(task, settings.candidates, options)
         self.temperature_ = self._temperatures(X, t, members)
         raw = np.empty((len(X), n_arms))
         for k in range(len(members)):
@@ -220,18 +216,11 @@ class MomentNet:
             options.device,
         )
         loss = _TreatmentLikelihood(torch.as_tensor(self.is_binary, device=options.device))
-        self.ensemble = fit_ensemble(
-            Recipe(MLPModule, arguments),
-            loss,
-            X,
-            data,
-            centre,
-            members,
-            np.zeros((len(members), 2 * k)),
-            settings.candidates,
-            options,
-            label="treatment",
+        start = np.zeros((len(members), 2 * k))
+        task = Task(
+            Recipe(MLPModule, arguments), loss, X, centre, data, members, start, "treatment"
         )
+        self.ensemble, self.candidate_, _ = fit_ensemble(task, settings.candidates, options)
         self.inflation_ = np.ones((len(members), k))
         self.inflation_ = self._calibrate(X, t, members)
         self.mean_, self.sd_ = np.empty(t.shape), np.empty(t.shape)

@@ -9,8 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sklcausal.inference._splines import AdditiveSplines
+
 ROWS_PER_FEATURE = 5
-SMALLEST_EIGENVALUE = 1e-6
+LEARNED_SHARE = 0.2
+SMALLEST_EIGENVALUE = 1e-5
 
 
 @dataclass
@@ -19,6 +22,7 @@ class FoldProjection:
 
     Attributes
     ----------
+    splines : AdditiveSplines
     centre : ndarray of shape (n_raw,)
     whiten : ndarray of shape (n_raw, n_kept)
     coef : ndarray of shape (n_kept + 1, n_outputs)
@@ -26,28 +30,34 @@ class FoldProjection:
         Root R of the covariance R'R of ``coef``, outputs outside.
     """
 
+    splines: AdditiveSplines
     centre: np.ndarray
     whiten: np.ndarray
     coef: np.ndarray
     root: np.ndarray
 
-    def basis(self, raw: np.ndarray) -> np.ndarray:
+    def basis(self, learned: np.ndarray, X: np.ndarray) -> np.ndarray:
         """Compute the regressors of rows.
 
         Parameters
         ----------
-        raw : ndarray of shape (n, n_raw)
+        learned : ndarray of shape (n, n_learned)
+            Features of the fold's member.
+        X : ndarray of shape (n, n_features)
+            Covariates that the member reads.
 
         Returns
         -------
         ndarray of shape (n, n_kept + 1)
         """
-        whitened = (raw - self.centre) @ self.whiten
-        return np.hstack([np.ones((len(raw), 1)), whitened])
+        raw = np.hstack([learned, self.splines.transform(X)])
+        return np.hstack([np.ones((len(raw), 1)), (raw - self.centre) @ self.whiten])
 
 
 def fit_projection(
-    raw: np.ndarray,
+    learned: np.ndarray,
+    X: np.ndarray,
+    importance: np.ndarray,
     psi: np.ndarray,
     weight: np.ndarray,
     cluster: np.ndarray | None,
@@ -55,17 +65,24 @@ def fit_projection(
 ) -> FoldProjection:
     """Regress the signal of a fold by weighted least squares with an HC3 sandwich.
 
+    A fifth of the features are principal components of the network's last layers; the others
+    are splines of the columns that its gates let through.
+
     Parameters
     ----------
-    raw : ndarray of shape (n, n_raw)
+    learned : ndarray of shape (n, n_learned)
         Features from a member that never saw these rows.
+    X : ndarray of shape (n, n_features)
+        Covariates that the member reads.
+    importance : ndarray of shape (n_features,)
+        Of each column to the member.
     psi : ndarray of shape (n, n_outputs)
         Signal.
     weight : ndarray of shape (n,)
     cluster : ndarray of int of shape (n,) or None
         Errors are summed within clusters.
     n_features : int
-        Most principal components of the features to keep.
+        Most features to use.
 
     Returns
     -------
@@ -76,14 +93,13 @@ def fit_projection(
     .. [1] Semenova, Chernozhukov, "Debiased machine learning of conditional average treatment
        effects and other causal functions", Econometrics Journal 2021, section 2.
     """
+    n_learned = min(round(LEARNED_SHARE * n_features), n_features)
+    splines = AdditiveSplines.learn(X, importance, n_features - n_learned)
+    raw = np.hstack([learned, splines.transform(X)])
     share = weight / weight.sum()
     centre = share @ raw
     centred = raw - centre
-    covariance = (centred * share[:, None]).T @ centred
-    values, vectors = np.linalg.eigh(covariance)
-    kept = np.flatnonzero(values > SMALLEST_EIGENVALUE * max(values[-1], 1e-300))[::-1]
-    kept = kept[:n_features]
-    whiten = vectors[:, kept] / np.sqrt(values[kept])
+    whiten = _whitening(centred, share, learned.shape[1], n_learned)
     basis = np.hstack([np.ones((len(raw), 1)), centred @ whiten])
     gram = (basis * weight[:, None]).T @ basis
     coef = np.linalg.solve(gram, (basis * weight[:, None]).T @ psi)
@@ -99,7 +115,27 @@ def fit_projection(
     root = np.linalg.qr(influence, mode="r")
     full = np.zeros((n_outputs * basis.shape[1],) * 2)
     full[: len(root)] = root
-    return FoldProjection(centre, whiten, coef, full)
+    return FoldProjection(splines, centre, whiten, coef, full)
+
+
+def _whitening(
+    centred: np.ndarray, share: np.ndarray, n_raw_learned: int, n_learned: int
+) -> np.ndarray:
+    """Keep principal components of the learned features, all splines, and whiten them jointly."""
+    covariance = (centred * share[:, None]).T @ centred
+    values, vectors = np.linalg.eigh(covariance[:n_raw_learned, :n_raw_learned])
+    kept = np.flatnonzero(values > SMALLEST_EIGENVALUE * max(values[-1], 1e-300))[::-1]
+    kept = kept[:n_learned]
+    first = np.zeros((len(covariance), len(kept) + len(covariance) - n_raw_learned))
+    first[:n_raw_learned, : len(kept)] = vectors[:, kept] / np.sqrt(values[kept])
+    spread = np.sqrt(np.diag(covariance)[n_raw_learned:])
+    scale = np.where(spread > 0, 1 / np.where(spread > 0, spread, 1.0), 0.0)
+    first[n_raw_learned:, len(kept) :] = np.diag(scale)
+    if not first.shape[1]:
+        return first
+    values, vectors = np.linalg.eigh(first.T @ covariance @ first)
+    usable = values > SMALLEST_EIGENVALUE * values[-1]
+    return first @ (vectors[:, usable] / np.sqrt(values[usable]))
 
 
 def _sum_by(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -128,7 +164,7 @@ def allowed_features(n_features: int, arm_rows: np.ndarray) -> int:
 
 def evaluate_projection(
     folds: Sequence[FoldProjection],
-    raw: np.ndarray,
+    bases: Sequence[np.ndarray],
     combine: np.ndarray,
     draws: Sequence[np.ndarray] | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
@@ -137,8 +173,8 @@ def evaluate_projection(
     Parameters
     ----------
     folds : sequence of FoldProjection
-    raw : ndarray of shape (n_folds, n, n_raw)
-        Features of each fold's member at the rows.
+    bases : sequence of ndarray of shape (n, n_coef), one per fold
+        Regressors at the rows.
     combine : ndarray of shape (n_contrasts, n_outputs)
         Contrasts as combinations of the outputs.
     draws : sequence of ndarray of shape (n_root, n_draws), one per fold, or None
@@ -150,11 +186,10 @@ def evaluate_projection(
     noise : ndarray of shape (n, n_contrasts, n_draws) or None
         Draws of the error of ``value``.
     """
-    shape = (raw.shape[1], len(combine))
+    shape = (len(bases[0]), len(combine))
     value, variance = np.zeros(shape), np.zeros(shape)
     noise = None if draws is None else np.zeros((*shape, draws[0].shape[1]))
-    for k, fold in enumerate(folds):
-        basis = fold.basis(raw[k])
+    for k, (fold, basis) in enumerate(zip(folds, bases, strict=True)):
         value += basis @ fold.coef @ combine.T / len(folds)
         root = fold.root.reshape(len(fold.root), combine.shape[1], -1)
         by_contrast = np.einsum("co,roq->cqr", combine, root)

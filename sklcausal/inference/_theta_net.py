@@ -51,7 +51,17 @@ class ThetaNet:
     units: Units
     columns: np.ndarray | None = None
 
-    def _seen(self, X: np.ndarray) -> np.ndarray:
+    def seen(self, X: np.ndarray) -> np.ndarray:
+        """Return the columns that the networks read.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n, n_columns)
+        """
         return X if self.columns is None else X[:, self.columns]
 
     def cells(self, theta: np.ndarray) -> np.ndarray:
@@ -83,7 +93,7 @@ class ThetaNet:
         theta : ndarray of shape (n_rows, n_params)
         features : ndarray of shape (n_rows, n_heads, n_hidden)
         """
-        X = self._seen(X)
+        X = self.seen(X)
         for k in range(self.ensemble.n_members):
             rows = np.flatnonzero(folds == k)
             theta, features = self.ensemble.member(k, X, rows)
@@ -105,7 +115,7 @@ class ThetaNet:
         rows : slice
         theta : ndarray of shape (n_members, n_chunk, n_params)
         """
-        for rows, raw in self.ensemble.theta(self._seen(X)):
+        for rows, raw in self.ensemble.theta(self.seen(X)):
             yield rows, self.model.to_outcome_units(raw.astype(float), self.units)
 
     def with_features(self, X: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
@@ -121,5 +131,5 @@ class ThetaNet:
         theta : ndarray of shape (n_members, n_chunk, n_params)
         features : ndarray of shape (n_members, n_chunk, n_heads, n_hidden)
         """
-        for rows, raw, features in self.ensemble.predict(self._seen(X)):
+        for rows, raw, features in self.ensemble.with_features(self.seen(X)):
             yield rows, self.model.to_outcome_units(raw.astype(float), self.units), features

@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 
 from sklcausal.exceptions import IntervalNotAvailableError, TargetError
+from sklcausal.inspection._columns import check_positive, check_probabilities, encode_arms
 from sklcausal.inspection._plotting import (
     BLACK,
     BLUE,
@@ -28,44 +28,13 @@ PANEL_SIZE = (3.0, 2.4)
 LEGEND_HEIGHT = 0.18  # of a panel
 
 
-def _codes(T: np.ndarray, treatments: np.ndarray) -> np.ndarray:
-    """Find the position of each label among the arms."""
-    arms = {arm: k for k, arm in enumerate(treatments.tolist())}
-    labels = T.tolist()
-    unknown = sorted({str(label) for label in labels if label not in arms})
-    if unknown:
-        raise TargetError(f"`T` must be one of {treatments.tolist()}, got {unknown[:5]}")
-    return np.array([arms[label] for label in labels], dtype=int)
-
-
-def _check_propensity(propensity: Any, treatments: np.ndarray) -> np.ndarray:
-    values = as_column_array(propensity, "propensity")
-    n_arms = len(treatments)
-    if values.dtype.kind not in "biuf":
-        raise TargetError(f"`propensity` must hold numbers, got dtype {values.dtype}")
-    if not ((values >= 0) & (values <= 1)).all():
-        raise TargetError(
-            f"`propensity` must lie between 0 and 1, got {values.min()} to {values.max()}"
-        )
-    if n_arms == 2 and (values.ndim == 1 or values.shape[1] == 1):
-        values = values.reshape(-1)
-        return np.stack([1 - values, values], axis=1)
-    if values.ndim == 1 or values.shape[1] != n_arms:
-        raise TargetError(
-            f"`propensity` must have one column for each of the {n_arms} arms "
-            f"{treatments.tolist()}, got shape {values.shape}"
-        )
-    return values.astype(float)
-
-
 class OverlapDisplay:
     """Show how probable an arm was for those who received it and for those who did not.
 
     Where only one of the two groups stands, the data do not tell what the arm does. With two
     arms one panel says all; with more, every arm has its own.
 
-    It is recommended to use `from_estimator` or `from_predictions` to create a display. All
-    parameters are stored as attributes.
+    Create it by `from_estimator` or `from_predictions`. Parameters are stored as attributes.
 
     Parameters
     ----------
@@ -111,6 +80,12 @@ class OverlapDisplay:
     >>> display.axes_[0].get_xlabel()
     'Estimated probability of yes given x'
     """
+
+    received_: list[Any]
+    others_: list[Any]
+    clip_lines_: list[Any]
+    axes_: np.ndarray
+    figure_: Any
 
     def __init__(
         self,
@@ -243,12 +218,14 @@ class OverlapDisplay:
             labels = labels[:, 0]
         if labels.ndim != 1:
             raise TargetError(f"`T` must have shape (n_samples,), got {labels.shape}")
-        known = np.unique(labels) if treatments is None else as_column_array(treatments, "treatments")
+        known = (
+            np.unique(labels) if treatments is None else as_column_array(treatments, "treatments")
+        )
         if len(known) < 2:
             raise TargetError(f"`T` must have at least 2 levels, got 1: {known.tolist()}")
-        propensity = _check_propensity(propensity, known)
+        propensity = check_probabilities(propensity, known)
         check_lengths({"propensity": propensity, "T": labels})
-        _codes(labels, known)
+        encode_arms(labels, known)
         missing = [arm for arm in arms or [] if arm not in known.tolist()]
         if missing or (arms is not None and not len(arms)):
             raise TargetError(f"`arms` must be some of {known.tolist()}, got {list(arms or [])}")
@@ -279,6 +256,7 @@ class OverlapDisplay:
         Returns
         -------
         self : OverlapDisplay
+            With its artists.
 
         Raises
         ------
@@ -287,15 +265,16 @@ class OverlapDisplay:
         ValueError
             If bins is not a positive integer, or ax does not fit the number of panels.
         """
-        if not isinstance(bins, Integral) or bins < 1:
-            raise ValueError(f"`bins` must be an integer of at least 1, got {bins!r}")
+        check_positive(bins, "bins")
         plt = import_pyplot(type(self).__name__)
         known = self.treatments.tolist()
         default = known[1:] if len(known) == 2 else known
         drawn = [known.index(arm) for arm in (default if self.arms is None else self.arms)]
         legend_ax = self._make_axes(plt, ax, len(drawn))
-        codes = _codes(self.T, self.treatments)
-        edges = np.linspace(0, min(1, np.ceil(10 * self.propensity[:, drawn].max()) / 10), bins + 1)
+        codes = encode_arms(self.T, self.treatments)
+        edges = np.linspace(
+            0, min(1, np.ceil(10 * self.propensity[:, drawn].max()) / 10), bins + 1
+        )
         self.received_, self.others_, self.clip_lines_ = [], [], []
         for panel, arm in zip(self.axes_, drawn, strict=True):
             self._draw_arm(panel, arm, codes, edges, received_kwargs, others_kwargs)
@@ -384,7 +363,11 @@ class OverlapDisplay:
             ends = [self.clip, 1 - self.clip] if len(self.treatments) == 2 else [self.clip]
             self.clip_lines_ += [
                 ax.axvline(
-                    end, color=BLACK, linestyle=":", linewidth=1.5, label=f"Clip bound {self.clip:g}"
+                    end,
+                    color=BLACK,
+                    linestyle=":",
+                    linewidth=1.5,
+                    label=f"Clip bound {self.clip:g}",
                 )
                 for end in ends
                 if end <= edges[-1]

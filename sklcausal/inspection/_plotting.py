@@ -7,6 +7,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
@@ -84,6 +85,48 @@ def count(n: int) -> str:
     return f"{n:,}"
 
 
+def cut_intervals(
+    ax: Any,
+    intervals: Any,
+    at: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
+    limits: tuple[float, float],
+) -> list[Any]:
+    """Cut intervals at the limits and mark where they continue.
+
+    Parameters
+    ----------
+    ax : Axes
+    intervals : LineCollection
+    at, low, high : ndarray of shape (n_rows,)
+    limits : tuple of float
+
+    Returns
+    -------
+    list of Line2D
+    """
+    bottom, top = limits
+    marks = []
+    for beyond, edge, marker in ((low < bottom, bottom, "v"), (high > top, top, "^")):
+        if beyond.any():
+            marks += ax.plot(
+                at[beyond],
+                np.full(beyond.sum(), edge),
+                linestyle="none",
+                marker=marker,
+                markersize=5,
+                color=BLACK,
+                clip_on=False,
+                zorder=3,
+                label="Interval continues",
+            )
+    # the axis may grow above the limits, to make room for the legend
+    ends = zip(np.clip(low, bottom, top), np.clip(high, bottom, top), strict=True)
+    intervals.set_segments([[(x, a), (x, b)] for x, (a, b) in zip(at, ends, strict=True)])
+    return marks
+
+
 def tidy(ax: Any) -> None:
     """Remove the spines that carry no scale.
 
@@ -109,15 +152,9 @@ def legend_in_headroom(ax: Any, handles: list[Any]) -> Any:
     """
     legend = ax.legend(handles=handles, loc="upper left", frameon=False)
     size = legend.get_texts()[0].get_fontsize()
-    points = 72 / ax.figure.dpi
-    # half the size for a letter, and the handle with its pads
-    width = size * (0.5 * max(len(text.get_text()) for text in legend.get_texts()) + 5)
-    n_columns = 2 if len(handles) > 3 and 2 * width < ax.bbox.width * points else 1
-    if n_columns == 2:
-        legend = ax.legend(handles=handles, loc="upper left", frameon=False, ncols=2)
-    # lines, the space between them, and the pads of the box
-    height = size * (1.7 * -(-len(handles) // n_columns) + 1.3)
-    share = min(height / (ax.bbox.height * points), MAX_LEGEND_SHARE)
+    # in points: lines, the space between them, and the pads of the box
+    height = size * (1.7 * len(handles) + 1.3)
+    share = min(height * ax.figure.dpi / 72 / ax.bbox.height, MAX_LEGEND_SHARE)
     low, high = ax.get_ylim()
     ax.set_ylim(low, low + (high - low) / (1 - share))
     return legend

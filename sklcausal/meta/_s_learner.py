@@ -137,7 +137,7 @@ class SLearner(BaseThetaEstimator):
         patience: int = 30,
         validation_fraction: float | None = 0.2,
         propensity_clip: float = 0.01,
-        n_features_interval: int = 32,
+        n_features_interval: int = 40,
         device: str = "cpu",
         net_params: dict[str, Any] | None = None,
         callbacks: Sequence[Any] | None = None,

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-
 MAX_QUANTILE_ROWS = 100_000
 MIN_BIN_SD = 1e-3
 

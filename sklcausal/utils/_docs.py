@@ -18,7 +18,8 @@ treatment_type : {'auto', 'discrete', 'dose', 'simultaneous'}, default='auto'
 treatments : sequence of labels or None, default=None
     All arms, where some may be absent from a part of the data; None takes them from T.
 control : label or None, default=None
-    Arm that the others are compared with; None takes the first in sorted order.
+    Arm that the others are compared with; None takes the first of ``treatments``, or the first in
+    sorted order.
 outcome : {'auto', 'continuous', 'binary', 'count'} or sequence of them, default='auto'
     Kind of the outcome, or of each column of y. 'auto' reads 0/1, bools and two strings as
     binary and all else as continuous; a count must be asked for.
@@ -50,8 +51,10 @@ validation_fraction : float or None, default=0.2
     rows for ``max_epochs``.
 propensity_clip : float, default=0.01
     Estimated probabilities of an arm are kept at least this large.
-n_features_interval : int, default=32
+n_features_interval : int, default=40
     Most features on which the signal is projected for `effect_interval`; small arms allow fewer.
+    A fifth of them are learned by the networks, the others are splines of the columns that the
+    networks found useful.
 device : {'cpu', 'cuda', 'mps', 'auto'} or str, default='cpu'
     Where the networks are trained; 'auto' takes a GPU where there is one.
 net_params : dict or None, default=None
@@ -74,8 +77,12 @@ model_ : StructuralModel
     What the parameters of the networks mean.
 folds_ : ndarray of int of shape (n_samples,)
     Fold of each training row; member k never saw fold k.
-candidates_ : list of tuple
-    Setting of each member that was chosen on the validation parts.
+weight_decay_ : float
+    Weight decay that was chosen on the validation parts.
+n_bins_ : int or None
+    Bins of the encoding that was chosen on the validation parts; None if standardised only.
+history_ : list of dict
+    Losses of each epoch.
 n_features_interval_ : int
     Number of features that the signal is projected on.
 diagnostics_ : dict

@@ -33,7 +33,9 @@ MEAN = {"continuous": lambda v: v, "binary": expit, "count": np.exp}
 def draw_outcome(kind, mean, rng):
     if kind == "binary":
         return rng.binomial(1, mean).astype(float)
-    return rng.poisson(mean).astype(float) if kind == "count" else mean + rng.normal(size=mean.shape)
+    return (
+        rng.poisson(mean).astype(float) if kind == "count" else mean + rng.normal(size=mean.shape)
+    )
 
 
 @pytest.mark.parametrize("kind", list(MEAN))
@@ -122,7 +124,9 @@ def test_sign_and_orthogonality_without_noise(delta):
         plug_in = (signals.value[:, 1] - signals.value[:, 0]).mean()
     effect = (expit(truth[:, 1]) - expit(truth[:, 0])).mean()
     assert abs(averaged - effect) < 1e-6
-    assert abs(plug_in - effect) == pytest.approx({0.1: 0.0219, 0.2: 0.0418, 0.4: 0.0748}[delta], abs=2e-3)
+    assert abs(plug_in - effect) == pytest.approx(
+        {0.1: 0.0219, 0.2: 0.0418, 0.4: 0.0748}[delta], abs=2e-3
+    )
 
 
 def test_origin_of_the_dose_does_not_undo_the_correction():

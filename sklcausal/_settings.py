@@ -1,0 +1,113 @@
+"""Check settings of the estimators that need more than their type."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def check_decays(decays: Any) -> list[float]:
+    """Check one or several weight decays.
+
+    Parameters
+    ----------
+    decays : float or sequence of float
+
+    Returns
+    -------
+    list of float
+
+    Raises
+    ------
+    ValueError
+        If there are none, or one is no finite number of at least 0.
+    """
+    try:
+        values = np.atleast_1d(np.asarray(decays, dtype=float))
+    except (TypeError, ValueError):
+        values = np.empty(0)
+    if values.ndim != 1 or not len(values) or not (np.isfinite(values) & (values >= 0)).all():
+        raise ValueError(
+            "`weight_decay` must be 'auto', a number of at least 0 or a non-empty list of them, "
+            f"got {decays!r}"
+        )
+    return values.tolist()
+
+
+def resolve_device(device: str) -> str:
+    """Name the device that 'auto' stands for, and check that it is there.
+
+    Parameters
+    ----------
+    device : str
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    ValueError
+        If there is no such device.
+    """
+    if device == "auto":
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(
+            f"`device` must be 'cpu', 'cuda', 'mps' or 'auto' and available here, got {device!r}"
+        ) from error
+    return device
+
+
+def find_columns(modifiers: Any, estimator: Any) -> np.ndarray | None:
+    """Find the columns that ``modifiers`` names.
+
+    Parameters
+    ----------
+    modifiers : sequence of int, str or bool, or None
+    estimator : estimator
+        With ``n_features_in_`` and perhaps ``feature_names_in_``.
+
+    Returns
+    -------
+    ndarray of int or None
+
+    Raises
+    ------
+    ValueError
+        If a column is unknown, or named twice, or none is named.
+    """
+    if modifiers is None:
+        return None
+    n = estimator.n_features_in_
+    names = list(getattr(estimator, "feature_names_in_", []))
+    given = list(modifiers)
+    if given and all(isinstance(m, (bool, np.bool_)) for m in given) and len(given) == n:
+        columns = np.flatnonzero(given)
+    elif given and all(isinstance(m, str) for m in given):
+        unknown = [m for m in given if m not in names]
+        if unknown:
+            known = f"one of {names}" if names else "but X had no column names in fit"
+            raise ValueError(f"`modifiers` must name columns of X, {known}, got {unknown}")
+        columns = np.array([names.index(m) for m in given], dtype=int)
+    else:
+        whole = all(isinstance(m, (int, np.integer)) and not isinstance(m, bool) for m in given)
+        if not whole or not all(0 <= m < n for m in given):
+            raise ValueError(
+                f"`modifiers` must hold positions from 0 to {n - 1}, column names or a mask of "
+                f"{n} bools, got {given}"
+            )
+        columns = np.array(given, dtype=int)
+    if not len(columns):
+        raise ValueError("`modifiers` must name at least one column, got none")
+    if len(np.unique(columns)) < len(columns):
+        raise ValueError(f"`modifiers` must not name a column twice, got {given}")
+    return columns
