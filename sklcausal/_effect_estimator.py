@@ -18,6 +18,7 @@ from sklcausal._contrasts import Contrasts
 from sklcausal._fit_data import FitData, check_fit_data, collect_fields, validate_X
 from sklcausal.exceptions import TargetError
 from sklcausal.inference._result import InferenceResult
+from sklcausal.targets import check_same_index
 
 
 class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
@@ -86,6 +87,9 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         mean = data.t.mean(axis=0) if data.t.ndim == 2 else None
         self.contrasts_ = Contrasts(data.treatments, data.outcomes.n_outcomes, mean)
         self.treatments_ = data.treatments.arms
+        self.control_ = (
+            data.treatments.labels[data.treatments.control] if data.t.ndim == 1 else None
+        )
         self.outcome_names_ = np.array(data.outcomes.names, dtype=object)
         self.outcomes_ = data.outcomes
         self.effect_names_out_ = np.array(self.contrasts_(None, None)[1], dtype=object)
@@ -137,6 +141,7 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
             If T0 or T1 is no known arm.
         """
         check_is_fitted(self)
+        check_same_index(X=X, T0=T0, T1=T1)
         X = validate_X(self, X, reset=False)
         return self._by_contrast(X, T0, T1, lambda rows, combine: [self._effect(rows, combine)])[0]
 
@@ -196,6 +201,7 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         """
         check_is_fitted(self)
         _check_alpha(alpha)
+        check_same_index(X=X, T0=T0, T1=T1)
         X = validate_X(self, X, reset=False)
         if simultaneous and self.contrasts_.by_row(T0, T1, len(X)) is not None:
             raise ValueError("`simultaneous=True` takes one T0 and T1 for all rows, got arrays")

@@ -41,7 +41,9 @@ class MemberModule(nn.Module):
         super().__init__()
         self.encoder = InputEncoder(encoding, centre)
         self.body = recipe.body(len(start), encoding.n_inputs, **recipe.arguments)
-        self.register_buffer("start", torch.as_tensor(start[:, None, :], dtype=torch.float32))
+        self.register_buffer(
+            "start", torch.as_tensor(start[:, None, :], dtype=torch.float32, device="cpu")
+        )
 
     def forward(self, X: Tensor) -> Tensor:
         """Compute theta in the units of training.

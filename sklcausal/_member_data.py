@@ -64,6 +64,7 @@ def make_training_data(
     units : Units
         In the units and origin of the y and t handed in.
     """
+    X = X if X.flags.writeable else X.copy()
     w = np.ones(len(X)) if weight is None else weight / weight.mean()
     y_origin = np.where(standardise, safe_origin(y), 0.0)
     y_loc, y_scale = _member_moments(y - y_origin, w, members, standardise)

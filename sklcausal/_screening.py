@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
 from sklcausal._ensemble import Ensemble, MemberModule, Recipe
 from sklcausal._training import (
@@ -79,12 +78,11 @@ class _Run:
         self.encoding = make_encoding(task.X, [m.train for m in task.members], n_bins)
         copies = np.tile(np.arange(self.n_members), len(candidates))
         members = [task.members[k] for k in copies]
-        with torch.random.fork_rng(devices=[]):
-            module = MemberModule(
-                task.recipe, self.encoding.of(copies), task.centre, task.start[copies]
-            )
-            # candidates start from the same weights and see the same rows in the same order
-            reset_members(module, [m.seed for m in members])
+        module = MemberModule(
+            task.recipe, self.encoding.of(copies), task.centre, task.start[copies]
+        )
+        # candidates start from the same weights and see the same rows in the same order
+        reset_members(module, [m.seed for m in members])
         if options.verbose:
             bars = [ProgressBar(task.label, options.max_epochs)]
             options = dataclasses.replace(options, callbacks=[*(options.callbacks or []), *bars])

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -183,6 +184,7 @@ class BaseThetaEstimator(BaseEffectEstimator):
                 self.effect_net_, data.X, folds, self.n_features_interval
             )
             self._diagnose(data)
+        self.propensity_ = None if self.engine_ is None else self.engine_.propensity
         self.mean_cells_ = None
         if self.n_folds == 1:
             weight = np.ones(len(data.X)) if data.weight is None else data.weight
@@ -201,7 +203,7 @@ class BaseThetaEstimator(BaseEffectEstimator):
             gradient_clip=self.gradient_clip,
             device=resolve_device(self.device),
             verbose=int(self.verbose),
-            callbacks=self.callbacks,
+            callbacks=copy.deepcopy(self.callbacks),
             net_params=dict(self.net_params or {}),
         )
 
@@ -209,11 +211,14 @@ class BaseThetaEstimator(BaseEffectEstimator):
         folds = assign_folds(self.n_folds, *_strata(data), data.cluster, rng)
         if data.t.ndim == 1 and self.n_folds > 1:
             for k in range(self.n_folds):
-                lost = np.bincount(data.t[folds != k], minlength=data.treatments.n_arms) == 0
+                rest = folds != k
+                weight = None if data.weight is None else data.weight[rest]
+                lost = np.bincount(data.t[rest], weight, minlength=data.treatments.n_arms) == 0
                 if lost.any():
+                    arm = data.treatments.labels[int(lost.argmax())]
                     raise TargetError(
-                        "`cluster` must leave every arm in every training part, got all rows of "
-                        f"arm {data.treatments.labels[int(lost.argmax())]!r} in fold {k}"
+                        "`cluster` and `sample_weight` must leave every arm in every training "
+                        f"part, got all rows with weight of arm {arm!r} in fold {k}"
                     )
         return folds
 

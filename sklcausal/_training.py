@@ -156,7 +156,7 @@ class _Draws:
         n_rows = self.n_batches * self.size
         device = self.data.X.device
         index = torch.zeros(len(self.rows), n_rows, dtype=torch.int64)
-        pad = torch.zeros(len(self.rows), n_rows)
+        pad = torch.zeros(len(self.rows), n_rows, dtype=torch.float32)
         for k, own in enumerate(self.rows):
             order = own
             if self.generators is not None:
@@ -495,10 +495,16 @@ class MemberNet(NeuralNet):
             return self
         self.max_epochs = n_epochs
         devices = [torch.device(self.device)] if str(self.device).startswith("cuda") else []
-        with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(self.members_[0].seed + self.epoch_)
-            self.partial_fit(self.data_)
-        return self
+        # only a part that draws, such as dropout, needs the global generator, which threads share
+        draws = any(
+            getattr(part, "draws_random_numbers", False) for part in self.module_.modules()
+        )
+        with torch.inference_mode(False), torch.enable_grad():
+            if not draws:
+                return self.partial_fit(self.data_)
+            with torch.random.fork_rng(devices=devices):
+                torch.manual_seed(self.members_[0].seed + self.epoch_)
+                return self.partial_fit(self.data_)
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
         """Tell the callbacks, and note whether training was interrupted.

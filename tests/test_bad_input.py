@@ -188,7 +188,10 @@ REVERSED = np.arange(N)[::-1]
             {"cluster": put(np.arange(N), 3, np.nan)},
             "`cluster` must not have missing values, got 1",
         ),
-        ({"cluster": T}, "`cluster` must leave every arm in every training part, got all rows of"),
+        (
+            {"cluster": T},
+            "`cluster` and `sample_weight` must leave every arm in every training part, got all rows",
+        ),
         ({"X": FRAME, "y": pd.Series(Y, REVERSED)}, "`X` and `y` must have the same index, got"),
         ({"T": pd.Series(T), "y": pd.Series(Y, REVERSED)}, "`T` and `y` must have the same index"),
         (
@@ -260,8 +263,11 @@ def test_doses_need_rows_for_every_fold(no_training):
         ({"treatments": [0, 1, 1]}, r"`treatments` must not repeat a label, got \[0, 1, 1\]"),
         ({"control": "zz"}, r"`control` must be one of \[0, 1\], got 'zz'"),
         ({"modifiers": []}, "`modifiers` must name at least one column, got none"),
-        ({"modifiers": [5]}, r"`modifiers` must hold positions from 0 to 2 .*, got \[5\]"),
-        ({"modifiers": ["zz"]}, r"`modifiers` must name columns of X, one of .*, got \['zz'\]"),
+        ({"modifiers": [5]}, r"`modifiers` must hold positions from 0 to 2, .*, got \[5\]"),
+        (
+            {"modifiers": ["zz"]},
+            r"`modifiers` must name columns of X, but X had no column names in fit, got \['zz'\]",
+        ),
         ({"modifiers": [False] * 3}, "`modifiers` must name at least one column, got none"),
         ({"modifiers": [0], "n_folds": 1}, "`modifiers` needs `n_folds` of at least 2"),
     ],

@@ -77,7 +77,9 @@ def run(
     return [row for row in _read(path) if tuple(row[key] for key in keys) in wanted]
 
 
-def write_table(path: Path, title: str, command: str, head: list[str], rows: list[list[str]]) -> None:
+def write_table(
+    path: Path, title: str, command: str, head: list[str], rows: list[list[str]]
+) -> None:
     """Write a table in Markdown with the command that makes it, and print it."""
     lines = [f"# {title}", "", f"Made by `{command}`.", ""]
     lines += ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]

@@ -181,9 +181,13 @@ class Engine:
     def _kept(self, trim: tuple[float, float] | None) -> np.ndarray:
         if trim is None:
             return np.ones(len(self.y), dtype=bool)
-        low, high = trim
-        if not 0 <= low < high <= 1:
-            raise ValueError(f"`trim` must be two bounds with 0 <= low < high <= 1, got {trim}")
+        try:
+            low, high = (float(bound) for bound in trim)
+            in_order = 0 <= low < high <= 1
+        except (TypeError, ValueError):
+            in_order = False
+        if not in_order:
+            raise ValueError(f"`trim` must be two bounds with 0 <= low < high <= 1, got {trim!r}")
         assert self.propensity is not None
         keep = np.all((self.propensity >= low) & (self.propensity <= high), axis=1)
         if keep.sum() < 2:

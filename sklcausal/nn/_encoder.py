@@ -151,16 +151,18 @@ class InputEncoder(nn.Module):
             "inverse_sd": 1 / encoding.sd[:, None, :],
         }
         for name, value in floats.items():
-            self.register_buffer(name, torch.as_tensor(value, dtype=torch.float32))
-        self.register_buffer("source", torch.as_tensor(encoding.source))
-        self.gate = nn.Parameter(torch.ones(self.scale.shape))
+            self.register_buffer(name, torch.as_tensor(value, dtype=torch.float32, device="cpu"))
+        self.register_buffer("source", torch.as_tensor(encoding.source, device="cpu"))
+        self.gate = nn.Parameter(torch.ones_like(self.scale))
 
-    def reset_member(self, member: int) -> None:
+    def reset_member(self, member: int, generator: torch.Generator) -> None:
         """Open all gates of one member.
 
         Parameters
         ----------
         member : int
+        generator : Generator
+            Not used.
         """
         with torch.no_grad():
             self.gate[member] = 1.0

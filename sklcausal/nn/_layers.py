@@ -44,20 +44,22 @@ class MemberLinear(nn.Module):
         super().__init__()
         lead = (n_members,) if n_groups is None else (n_members, n_groups)
         self.n_in, self.n_out, self.n_groups = n_in, n_out, n_groups
-        self.weight = nn.Parameter(torch.empty(*lead, n_in, n_out))
-        self.bias = nn.Parameter(torch.empty(*lead, 1, n_out))
+        at: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}
+        self.weight = nn.Parameter(torch.empty(*lead, n_in, n_out, **at))
+        self.bias = nn.Parameter(torch.empty(*lead, 1, n_out, **at))
 
-    def reset_member(self, member: int) -> None:
-        """Draw new weights for one member from torch's global generator.
+    def reset_member(self, member: int, generator: torch.Generator) -> None:
+        """Draw new weights for one member.
 
         Parameters
         ----------
         member : int
+        generator : Generator
         """
         bound = 1 / math.sqrt(self.n_in)
         with torch.no_grad():
-            self.weight[member].uniform_(-bound, bound)
-            self.bias[member].uniform_(-bound, bound)
+            self.weight[member].uniform_(-bound, bound, generator=generator)
+            self.bias[member].uniform_(-bound, bound, generator=generator)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map the last axis.
@@ -178,21 +180,20 @@ class MemberHeads(nn.Module):
 def reset_members(module: nn.Module, seeds: Sequence[int]) -> None:
     """Draw the weights of each member from its own seed.
 
-    Member k is the same whatever other members stand beside it. The global generator is used:
-    call inside ``torch.random.fork_rng``.
+    Member k is the same whatever other members stand beside it.
 
     Parameters
     ----------
     module : Module
-        Its parts that have a ``reset_member(k)`` are reset.
+        Its parts that have a ``reset_member(k, generator)`` are reset.
     seeds : sequence of int
         One per member.
     """
     parts: list[Any] = [part for part in module.modules() if hasattr(part, "reset_member")]
     for member, seed in enumerate(seeds):
-        torch.manual_seed(seed)
+        generator = torch.Generator().manual_seed(seed)
         for part in parts:
-            part.reset_member(member)
+            part.reset_member(member, generator)
 
 
 def check_widths(widths: Sequence[int], name: str, at_least: int = 0) -> tuple[int, ...]:
@@ -217,7 +218,11 @@ def check_widths(widths: Sequence[int], name: str, at_least: int = 0) -> tuple[i
     """
     if len(widths) < at_least:
         raise ValueError(f"`{name}` must name at least {at_least} layer(s), got {tuple(widths)}")
-    checked = tuple(int(w) for w in widths)
-    if any(w != v or w < 1 for w, v in zip(checked, widths, strict=True)):
+    try:
+        checked = tuple(int(w) for w in widths)
+        good = all(w == v and w >= 1 for w, v in zip(checked, widths, strict=True))
+    except (TypeError, ValueError):
+        good = False
+    if not good:
         raise ValueError(f"`{name}` must hold integers of at least 1, got {tuple(widths)}")
     return checked

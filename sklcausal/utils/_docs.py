@@ -69,6 +69,8 @@ random_state : int, RandomState instance or None, default=None
 SHARED_ATTRIBUTES = """\
 treatments_ : ndarray of shape (n_arms,) or None
     Labels of the arms, or None for doses.
+control_ : label or None
+    Arm that the others are compared with; None for doses.
 effect_names_out_ : ndarray of str of shape (n_contrasts,)
     Names of the default contrasts.
 outcome_names_ : ndarray of str of shape (n_outcomes,)
@@ -85,6 +87,8 @@ history_ : list of dict
     Losses of each epoch.
 n_features_interval_ : int
     Number of features that the signal is projected on.
+propensity_ : ndarray of shape (n_samples, n_arms) or None
+    Probability of each arm for the training rows: out-of-fold, or as it was given.
 diagnostics_ : dict
     Overlap and conditioning: effective sample size of the implied weights by arm, share of rows
     with a clipped propensity, smallest eigenvalue of the expected Hessian, rows regularised.
