@@ -323,7 +323,7 @@ class BaseThetaEstimator(BaseEffectEstimator):
             members,
             safe_origin(data.X),
             settings,
-            replace(options, callbacks=None),
+            replace(options, callbacks=None, patience=max(5, options.patience // 2)),
         )
         if data.treatments.kind == "discrete":
             arms = PropensityNet().fit(data.X, data.t, data.treatments.n_arms, *shared)

@@ -306,6 +306,8 @@ class MemberNet(NeuralNet):
         self : MemberNet
         """
         sets = {"dataset_train": X, "dataset_valid": X}
+        self._named = list(self.get_all_learnable_params())
+        self._shrink: tuple[bytes, Any, Any] = b"", None, None
         iterators = self.get_iterator(X, training=True), self.get_iterator(X)
         n_active = len(self.active_)
         for _ in range(self.max_epochs if epochs is None else epochs):
@@ -314,6 +316,8 @@ class MemberNet(NeuralNet):
             if len(self.active_) < n_active:
                 n_active = len(self.active_)
                 iterators = self.get_iterator(X, training=True), self.get_iterator(X)
+                self._named = list(self.get_all_learnable_params())
+                self._shrink = b"", None, None
             self.notify("on_epoch_begin", **sets)
             self._schedule()
             self._sums = {}
@@ -336,11 +340,13 @@ class MemberNet(NeuralNet):
         -------
         dict
         """
-        self._set_training(True)
-        self._zero_grad_optimizer()
+        if not self.module_.training:
+            self.module_.train()
+        named = self._named
+        for _, p in named:
+            p.grad = None
         losses = self.member_loss_(self.module_, batch)
         losses.sum().backward()
-        named = list(self.get_all_learnable_params())
         self.notify("on_grad_computed", named_parameters=named, batch=batch, training=True)
         if self.options_.gradient_clip is not None:
             self._clip([p for _, p in named], self.options_.gradient_clip)
@@ -360,7 +366,7 @@ class MemberNet(NeuralNet):
         -------
         dict
         """
-        self._set_training(False)
+        self.module_.eval()
         with torch.no_grad():
             losses = self.member_loss_(self.module_, batch)
         return self._account("valid", losses, batch)
@@ -376,13 +382,8 @@ class MemberNet(NeuralNet):
     def _step(self, named: list[tuple[str, Tensor]]) -> None:
         lr = self.optimizer_.param_groups[0]["lr"]
         factor = self.lr_factor_[self.active_]
-        matrices = [p for name, p in named if not name.endswith("bias")]
-        shrink = np.maximum(0.0, 1 - lr * factor * self.decay_[self.active_])
         with torch.no_grad():
-            if (shrink != 1).any():
-                scale = torch.as_tensor(shrink, dtype=torch.float32, device=matrices[0].device)
-                views = [scale.reshape(-1, *[1] * (p.dim() - 1)) for p in matrices]
-                torch._foreach_mul_(matrices, views)
+            self._decay(named, lr * factor * self.decay_[self.active_])
             if (factor == 1).all():
                 self.optimizer_.step()
                 return
@@ -391,6 +392,19 @@ class MemberNet(NeuralNet):
             share = torch.as_tensor(factor, dtype=torch.float32, device=before[0].device)
             for (_, p), old in zip(named, before, strict=True):
                 p.copy_(torch.lerp(old, p, share.reshape(-1, *[1] * (p.dim() - 1))))
+
+    def _decay(self, named: list[tuple[str, Tensor]], rate: np.ndarray) -> None:
+        """Shrink the weight matrices of each member, biases left alone."""
+        if not rate.any():
+            return
+        key = rate.tobytes()
+        if self._shrink[0] != key:
+            matrices = [p for name, p in named if not name.endswith("bias")]
+            shrink = np.maximum(0.0, 1 - rate)
+            scale = torch.as_tensor(shrink, dtype=torch.float32, device=matrices[0].device)
+            views = [scale.reshape(-1, *[1] * (p.dim() - 1)) for p in matrices]
+            self._shrink = key, matrices, views
+        torch._foreach_mul_(self._shrink[1], self._shrink[2])
 
     @staticmethod
     def _clip(parameters: list[Tensor], bound: float) -> None:
