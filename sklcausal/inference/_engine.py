@@ -30,7 +30,7 @@ from sklcausal.structural._base import StructuralModel
 
 N_DRAWS = 1000
 # found on the designs of examples/benchmarks/effect_intervals.py
-TOWARDS_PROJECTION = 0.7
+TOWARDS_PROJECTION = 0.75
 SHARE_OF_ERROR = TOWARDS_PROJECTION + 0.5 * (1 - TOWARDS_PROJECTION)
 MIN_ARM_ROWS = 5
 
@@ -322,7 +322,8 @@ class Engine:
 
         The centre lies between the members' mean effect and the projected signal, and errs less
         than either. Its standard error is at most the same mixture of theirs, where that of the
-        members' mean effect is taken as half that of the projected signal.
+        members' mean effect is taken as half that of the projected signal. An interval that would
+        leave the members' mean effect out is stretched to it.
 
         Parameters
         ----------
@@ -337,7 +338,7 @@ class Engine:
         -------
         low, high : ndarray of shape (n, n_targets)
         """
-        centre, error = (np.empty((len(X), len(combine))) for _ in range(2))
+        effect, centre, error = (np.empty((len(X), len(combine))) for _ in range(3))
         largest = np.zeros((len(combine), N_DRAWS))
         parts = self._targets(combine)
         draws = [None if seed is None else self._draws(basis, seed) for basis, _, _ in parts]
@@ -346,8 +347,9 @@ class Engine:
             for (basis, own, coef), draw in zip(parts, draws, strict=True):
                 regressors = self._regressors(basis, X[rows], theta, features)
                 value, variance, noise = evaluate_projection(basis.folds, regressors, coef, draw)
-                mean = plug_in[:, :, own].mean(axis=0)
-                centre[rows, own] = mean + TOWARDS_PROJECTION * (value - mean)
+                effect[rows, own] = plug_in[:, :, own].mean(axis=0)
+                towards = TOWARDS_PROJECTION * (value - effect[rows, own])
+                centre[rows, own] = effect[rows, own] + towards
                 error[rows, own] = SHARE_OF_ERROR * np.sqrt(variance)
                 if noise is not None:
                     ratio = np.abs(noise) / np.sqrt(variance)[:, :, None]
@@ -355,7 +357,8 @@ class Engine:
         critical = np.full(len(combine), norm.ppf(1 - alpha / 2))
         if seed is not None:
             critical = np.maximum(critical, np.quantile(largest, 1 - alpha, axis=1))
-        return centre - critical * error, centre + critical * error
+        low, high = centre - critical * error, centre + critical * error
+        return np.minimum(low, effect), np.maximum(high, effect)
 
     def average_of(self, X: np.ndarray, combine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Average the effect over given rows, with the variance of the projection at their mean.
