@@ -203,13 +203,17 @@ class Ensemble:
         return np.concatenate(theta), np.concatenate(features)
 
     def _chunks(self, X: np.ndarray) -> Iterator[tuple[slice, Tensor]]:
-        size = max(256, MAX_CELLS // (self.n_members * self._width))
-        for start in range(0, len(X), size):
-            rows = slice(start, min(len(X), start + size))
+        for start in range(0, len(X), self.chunk_rows):
+            rows = slice(start, min(len(X), start + self.chunk_rows))
             yield rows, self._tensor(X[rows])
 
     def _tensor(self, X: np.ndarray) -> Tensor:
         return torch.as_tensor(X - self.centre, dtype=torch.float32, device=self.device)
+
+    @property
+    def chunk_rows(self) -> int:
+        """Rows that are predicted at once by all members."""
+        return max(256, MAX_CELLS // (self.n_members * self._width))
 
     @property
     def _width(self) -> int:

@@ -190,7 +190,7 @@ REVERSED = np.arange(N)[::-1]
         ),
         (
             {"cluster": T},
-            "`cluster` and `sample_weight` must leave every arm in every training part, got all rows",
+            "`cluster` and `sample_weight` must leave every arm in every training part, got all",
         ),
         ({"X": FRAME, "y": pd.Series(Y, REVERSED)}, "`X` and `y` must have the same index, got"),
         ({"T": pd.Series(T), "y": pd.Series(Y, REVERSED)}, "`T` and `y` must have the same index"),

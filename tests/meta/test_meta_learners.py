@@ -69,8 +69,10 @@ def test_s_learner_equals_longhand(data):
 
 @pytest.mark.parametrize("learner", [SLearner, TLearner])
 def test_learners_recover_the_average_effect(learner):
-    data = make_confounded(2000, random_state=3)
-    est = learner(numeric_encoding=None, weight_decay=1.0, random_state=0)
+    data = make_confounded(1200, random_state=3)
+    est = learner(
+        numeric_encoding=None, weight_decay=1.0, max_epochs=40, n_folds=3, random_state=0
+    )
     est.fit(data.X, data.T, data.y)
     low, high = est.ate_interval()
     assert abs(est.ate() - data.ate[0]) < high - low

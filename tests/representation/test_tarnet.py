@@ -6,7 +6,13 @@ import pytest
 from sklcausal.datasets import make_confounded, make_tutorial
 from sklcausal.representation import TARNet
 
-FAST = {"numeric_encoding": None, "weight_decay": 1.0, "random_state": 0}
+FAST = {
+    "numeric_encoding": None,
+    "weight_decay": 1.0,
+    "random_state": 0,
+    "max_epochs": 40,
+    "n_folds": 3,
+}
 
 
 def silu(x):
@@ -17,7 +23,7 @@ def silu(x):
 def fitted():
     data = make_confounded(240, n_arms=3, random_state=0)
     est = TARNet(
-        representation_widths=(6, 5), head_widths=(4, 3), max_epochs=3, n_folds=2, **FAST
+        representation_widths=(6, 5), head_widths=(4, 3), **{**FAST, "max_epochs": 3, "n_folds": 2}
     ).fit(data.X, data.T, data.y)
     return est, data
 
@@ -68,15 +74,15 @@ def test_effect_is_the_difference_of_potential_outcomes(fitted):
 
 
 def test_effects_are_recovered_on_the_tutorial_design():
-    data = make_tutorial(2000, random_state=0)
+    data = make_tutorial(1200, random_state=0)
     test = make_tutorial(1000, random_state=1)
-    est = TARNet(weight_decay=1.0, numeric_encoding="piecewise_linear", random_state=0)
+    est = TARNet(**{**FAST, "numeric_encoding": "piecewise_linear"})
     est.fit(data.X, data.T, data.y)
     rmse = np.sqrt(np.mean((est.effect(test.X) - test.effect) ** 2))
     assert rmse < 0.5 * test.effect.std()
     low, high = est.ate_interval()
     assert low < 2 < high
-    assert high - low < 0.35
+    assert high - low < 0.45
     low, high = est.effect_interval(test.X)
     assert np.mean((low < test.effect) & (test.effect < high)) > 0.85
     wide = est.effect_interval(test.X[:200], simultaneous=True)
@@ -85,10 +91,10 @@ def test_effects_are_recovered_on_the_tutorial_design():
 
 def test_dose_recovers_slopes():
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(1500, 3))
-    dose = 5 + X[:, 0] + rng.normal(size=1500)
+    X = rng.normal(size=(1000, 3))
+    dose = 5 + X[:, 0] + rng.normal(size=1000)
     slope = 1 + X[:, 1]
-    y = 2 * X[:, 0] + slope * dose + rng.normal(size=1500)
+    y = 2 * X[:, 0] + slope * dose + rng.normal(size=1000)
     est = TARNet(**FAST).fit(X, dose, y)
     assert list(est.effect_names_out_) == ["T +1"]
     assert np.sqrt(np.mean((est.effect(X) - slope) ** 2)) < 0.35
@@ -100,22 +106,22 @@ def test_dose_recovers_slopes():
 
 def test_simultaneous_treatments_recover_each_slope():
     rng = np.random.default_rng(1)
-    X = rng.normal(size=(1500, 3))
-    first = X[:, 0] + rng.normal(size=1500)
-    second = (rng.uniform(size=1500) < 1 / (1 + np.exp(-X[:, 0] - 0.5 * first))).astype(float)
-    y = X[:, 0] + 0.5 * first + (2 + X[:, 1]) * second + rng.normal(size=1500)
+    X = rng.normal(size=(1000, 3))
+    first = X[:, 0] + rng.normal(size=1000)
+    second = (rng.uniform(size=1000) < 1 / (1 + np.exp(-X[:, 0] - 0.5 * first))).astype(float)
+    y = X[:, 0] + 0.5 * first + (2 + X[:, 1]) * second + rng.normal(size=1000)
     est = TARNet(**FAST).fit(X, np.column_stack([first, second]), y)
     low, high = est.ate_interval()
     np.testing.assert_array_equal(low < [0.5, 2.0], True)
     np.testing.assert_array_equal([0.5, 2.0] < high, True)
-    assert est.effect(X).shape == (1500, 2)
+    assert est.effect(X).shape == (1000, 2)
     both = est.effect(X[:5], T0=[0.0, 0.0], T1=[1.0, 1.0])
     np.testing.assert_allclose(both, est.effect(X[:5]).sum(axis=1), rtol=1e-6)
 
 
 @pytest.mark.parametrize("outcome", ["binary", "count"])
 def test_links_recover_the_average_effect(outcome):
-    data = make_confounded(2000, outcome=outcome, random_state=0)
+    data = make_confounded(1200, outcome=outcome, random_state=0)
     est = TARNet(**FAST, outcome=outcome).fit(data.X, data.T, data.y)
     low, high = est.ate_interval()
     half = (high - low) / 2
@@ -131,7 +137,7 @@ def test_links_recover_the_average_effect(outcome):
 
 
 def test_modifiers_give_effects_as_functions_of_few_columns():
-    data = make_tutorial(1500, randomised=False, random_state=0)
+    data = make_tutorial(1000, randomised=False, random_state=0)
     est = TARNet(**FAST, modifiers=[1]).fit(data.X, data.T, data.y)
     other = data.X.copy()
     other[:, [0, 2, 3, 4]] = 7.0
@@ -146,7 +152,7 @@ def test_modifiers_give_effects_as_functions_of_few_columns():
 def test_several_outcomes_of_mixed_kinds():
     data = make_confounded(600, random_state=0)
     clicked = (data.y > np.median(data.y)).astype(float)
-    est = TARNet(**FAST, max_epochs=40).fit(data.X, data.T, np.column_stack([data.y, clicked]))
+    est = TARNet(**FAST).fit(data.X, data.T, np.column_stack([data.y, clicked]))
     assert est.effect(data.X).shape == (600, 1, 2)
     low, high = est.effect_interval(data.X)
     assert low.shape == high.shape == (600, 1, 2)
