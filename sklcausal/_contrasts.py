@@ -54,7 +54,7 @@ class Contrasts:
         by_treatment, names = (
             self._arms(T0, T1) if self.treatments.arms is not None else (self._doses(T0, T1))
         )
-        combine = np.einsum("ca,mk->cmak", by_treatment, np.eye(self.n_outcomes))
+        combine = np.einsum("ca,mj->cmaj", by_treatment, np.eye(self.n_outcomes))
         return combine.reshape(len(names), self.n_outcomes, -1), names
 
     def _arms(self, T0: Any, T1: Any) -> tuple[np.ndarray, list[str]]:

@@ -26,6 +26,17 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
 
     Subclasses fit on `FitData` and say how cells (mean outcomes of arms, or intercept and slopes)
     are computed for rows; effects are linear combinations of cells.
+
+    Attributes
+    ----------
+    treatments_ : ndarray of shape (n_arms,) or None
+        Labels of the arms, or None for doses.
+    control_ : label or None
+        Arm that the others are compared with; None for doses.
+    effect_names_out_ : ndarray of str of shape (n_contrasts,)
+        Names of the default contrasts.
+    outcome_names_ : ndarray of str of shape (n_outcomes,)
+        Names of the outcomes.
     """
 
     __metadata_request__fit = {"T": UNUSED}
@@ -66,6 +77,7 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         self : BaseEffectEstimator
+            The fitted estimator.
 
         Raises
         ------
@@ -124,6 +136,7 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Covariates.
         T0, T1 : label or dose, or array-like of them, default=None
             Treatments to compare: one for all rows or one per row. By default every arm is
             compared with the control, and a dose with itself plus one unit.
@@ -181,6 +194,7 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Covariates.
         T0, T1 : label or dose, or array-like of them, default=None
             As in `effect`.
         alpha : float, default=0.05
@@ -191,6 +205,7 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         low, high : ndarray, each shaped as what `effect` returns
+            Bounds of the intervals.
 
         Raises
         ------
@@ -216,10 +231,12 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Covariates.
 
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_contrasts * n_outcomes)
+            Effects.
         """
         effect = self.effect(X)
         return effect.reshape(len(effect), -1) if effect.ndim > 2 else effect
@@ -270,6 +287,7 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or None, default=None
+            Covariates.
         T0, T1 : label or dose, default=None
             As in `effect`.
         population : {'all', 'treated', 'overlap'}, default='all'
@@ -281,6 +299,7 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         float or ndarray of shape (n_contrasts,) or (n_contrasts, n_outcomes)
+            Average effect of each contrast.
         """
         check_is_fitted(self)
         if population == "all" and trim is None:
@@ -310,6 +329,7 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or None, default=None
+            Covariates.
         alpha : float, default=0.05
             One minus the confidence level.
         T0, T1, population, trim : object
@@ -318,6 +338,7 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         low, high : float or ndarray, each shaped as what `ate` returns
+            Bounds of the interval.
         """
         _check_alpha(alpha)
         result = self._result(X, T0, T1, population, trim)
@@ -335,6 +356,7 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         float or ndarray of shape (n_contrasts,) or (n_contrasts, n_outcomes)
+            Average effect of each contrast among the treated.
         """
         return self.ate(T0=T0, T1=T1, population="treated")
 
@@ -350,6 +372,7 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Covariates.
 
         Returns
         -------
@@ -383,6 +406,7 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         str
+            Table as text.
         """
         _check_alpha(alpha)
         title = f"Average effects by {type(self).__name__}"
@@ -399,6 +423,7 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Covariates.
         alpha : float, default=0.05
             One minus the confidence level.
         library : {'pandas', 'polars'} or None, default=None

@@ -41,6 +41,7 @@ from sklcausal.inference._units import EngineUnits
 from sklcausal.nn._layers import ACTIVATIONS
 from sklcausal.structural import Linear, PotentialOutcomes, StructuralModel
 from sklcausal.targets import as_column_array, check_lengths, check_same_index
+from sklcausal.utils._docs import shared_docs
 
 AUTO_WEIGHT_DECAY = (0.3, 1.0, 3.0)
 N_BINS = 8
@@ -49,11 +50,24 @@ LAW_WIDTHS = (50, 50)
 MAX_CLIPPED = 0.02
 
 
+@shared_docs
 class BaseThetaEstimator(BaseEffectEstimator):
     """Estimate effects by a network that maps x to the parameters of a structural model.
 
     Subclasses name the network (`_recipe`) and may change the training loss (`_loss`); inference
     does not depend on either.
+
+    Parameters
+    ----------
+    {shared_parameters}
+
+    Attributes
+    ----------
+    {shared_attributes}
+
+    References
+    ----------
+    {shared_references}
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -422,10 +436,12 @@ class BaseThetaEstimator(BaseEffectEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Covariates.
 
         Returns
         -------
         ndarray of shape (n_samples, n_arms) or (n_samples, n_treatments)
+            Probabilities, or means of the doses.
 
         Raises
         ------
@@ -449,9 +465,13 @@ class BaseThetaEstimator(BaseEffectEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Covariates.
         T : array-like of shape (n_samples,) or (n_samples, n_treatments), or packed targets
+            Treatments, or packed targets.
         y : array-like of shape (n_samples,) or (n_samples, n_outcomes) or None, default=None
+            Outcomes.
         sample_weight : array-like of shape (n_samples,) or None, default=None
+            Row weights.
 
         Returns
         -------

@@ -343,11 +343,10 @@ class Engine:
         parts = self._targets(combine)
         draws = [None if seed is None else self._draws(basis, seed) for basis, _, _ in parts]
         for rows, theta, features in self.net.with_features(X):
-            plug_in = self._plug_in(theta, combine)
             for (basis, own, coef), draw in zip(parts, draws, strict=True):
                 regressors = self._regressors(basis, X[rows], theta, features)
                 value, variance, noise = evaluate_projection(basis.folds, regressors, coef, draw)
-                effect[rows, own] = plug_in[:, :, own].mean(axis=0)
+                effect[rows, own] = self._mean_effect(theta, combine)[:, own]
                 towards = TOWARDS_PROJECTION * (value - effect[rows, own])
                 centre[rows, own] = effect[rows, own] + towards
                 error[rows, own] = SHARE_OF_ERROR * np.sqrt(variance)
@@ -386,6 +385,11 @@ class Engine:
         for (basis, at, coef), means in zip(parts, sums, strict=True):
             variance[at] += evaluate_projection(basis.folds, means, coef)[1][0]
         return by_member.mean(axis=0), variance
+
+    def _mean_effect(self, theta: np.ndarray, combine: np.ndarray) -> np.ndarray:
+        # in the order of the estimator's own `effect`, so that the two agree to the last bit
+        scaled = combine * self.units.cell_scale(combine.shape[1])
+        return self.net.cells(theta).mean(axis=0) @ scaled.T
 
     def _plug_in(self, theta: np.ndarray, combine: np.ndarray) -> np.ndarray:
         scaled = combine * self.units.cell_scale(combine.shape[1])

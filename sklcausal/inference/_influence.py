@@ -23,7 +23,7 @@ RIDGE = 1e-8
 class Signals:
     """Out-of-fold values of the cells and their influence values.
 
-    Attributes
+    Parameters
     ----------
     value : ndarray of shape (n_samples, n_cells)
         Plug-in values at the out-of-fold theta.
@@ -32,7 +32,7 @@ class Signals:
     smallest_eigenvalue : float
         Of Lambda(x), scaled to unit diagonal unless it is diagonal, over all rows.
     n_regularised : int
-        Rows whose Lambda(x) was too ill-conditioned to be solved as it is.
+        Number of rows whose Lambda(x) was too ill-conditioned to be solved as it is.
     """
 
     value: np.ndarray
@@ -49,10 +49,13 @@ def expected_hessian(model: StructuralModel, theta: Tensor, weight: Tensor, t: T
     Parameters
     ----------
     model : StructuralModel
+        What theta means.
     theta : Tensor of shape (n, n_params)
+        Parameters.
     weight : Tensor of shape (n_nodes, n)
         Weights of the nodes of the law; they sum to 1 in each column.
     t : Tensor of shape (n_nodes, n) for arms, (n_nodes, n, n_treatments) for doses
+        Treatment.
 
     Returns
     -------
@@ -78,9 +81,13 @@ def loss_gradient(model: StructuralModel, y: Tensor, t: Tensor, theta: Tensor) -
     Parameters
     ----------
     model : StructuralModel
+        What theta means.
     y : Tensor of shape (n, n_outcomes)
+        Outcomes.
     t : Tensor of shape (n,) for arms, (n, n_treatments) for doses
+        Treatment.
     theta : Tensor of shape (n, n_params)
+        Parameters.
 
     Returns
     -------
@@ -158,8 +165,11 @@ def influence_values(
     Parameters
     ----------
     model : StructuralModel
+        What theta means.
     y : ndarray of shape (n_samples, n_outcomes)
+        Outcomes.
     t : ndarray of int of shape (n_samples,) or of float of shape (n_samples, n_treatments)
+        Treatment.
     theta : ndarray of shape (n_samples, n_params)
         Out-of-fold.
     law : TreatmentLaw
@@ -168,6 +178,7 @@ def influence_values(
     Returns
     -------
     Signals
+        Plug-in values and influence values.
 
     References
     ----------

@@ -21,11 +21,14 @@ class TreatmentLaw(Protocol):
         Parameters
         ----------
         rows : slice
+            Rows that are asked for.
 
         Returns
         -------
         weight : Tensor of shape (n_nodes, n)
+            Weights that sum to 1 in each column.
         t : Tensor of shape (n_nodes, n) for arms, (n_nodes, n, n_treatments) for doses
+            Treatments of the nodes.
         """
         ...
 
@@ -36,6 +39,7 @@ class ArmLaw:
     Parameters
     ----------
     propensity : ndarray of shape (n_samples, n_arms)
+        Probability of each arm.
     """
 
     def __init__(self, propensity: np.ndarray):
@@ -47,11 +51,14 @@ class ArmLaw:
         Parameters
         ----------
         rows : slice
+            Rows that are asked for.
 
         Returns
         -------
         weight : Tensor of shape (n_arms, n)
+            Weights that sum to 1 in each column.
         t : Tensor of int of shape (n_arms, n)
+            Treatments of the nodes.
         """
         weight = torch.as_tensor(self.propensity[rows].T, dtype=torch.float64)
         t = torch.arange(len(weight))[:, None].expand(-1, weight.shape[1])
@@ -64,7 +71,9 @@ class MomentLaw:
     Parameters
     ----------
     mean, sd : ndarray of shape (n_samples, n_treatments)
+        Mean and standard deviation of the treatments given x.
     correlation : ndarray of shape (n_treatments, n_treatments)
+        Correlation of the residuals.
 
     Notes
     -----
@@ -82,11 +91,14 @@ class MomentLaw:
         Parameters
         ----------
         rows : slice
+            Rows that are asked for.
 
         Returns
         -------
         weight : Tensor of shape (2 * n_treatments, n)
+            Weights that sum to 1 in each column.
         t : Tensor of shape (2 * n_treatments, n, n_treatments)
+            Treatments of the nodes.
         """
         mean = torch.as_tensor(self.mean[rows], dtype=torch.float64)
         sd = torch.as_tensor(self.sd[rows], dtype=torch.float64)

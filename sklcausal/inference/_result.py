@@ -18,8 +18,11 @@ class InferenceResult:
     estimate : ndarray of shape (n_targets,)
         In the units of the outcome, unless the target says otherwise.
     covariance : ndarray of shape (n_targets, n_targets)
+        Covariance of the estimates.
     names : sequence of str
+        Names of the targets.
     title : str, default=''
+        Line above the table.
     n_samples : int or None, default=None
         Rows behind the estimate.
 
@@ -79,6 +82,7 @@ class InferenceResult:
         Returns
         -------
         low, high : ndarray of shape (n_targets,)
+            Bounds of the intervals.
         """
         half = norm.ppf(1 - alpha / 2) * self.std_error
         return self.estimate - half, self.estimate + half
@@ -89,10 +93,12 @@ class InferenceResult:
         Parameters
         ----------
         alpha : float, default=0.05
+            One minus the confidence level.
 
         Returns
         -------
         dict of str to list
+            Columns by name.
         """
         low, high = self.conf_int(alpha)
         return {
@@ -111,10 +117,12 @@ class InferenceResult:
         Parameters
         ----------
         alpha : float, default=0.05
+            One minus the confidence level.
 
         Returns
         -------
         str
+            Table as text.
         """
         table = self.table(alpha)
         bounds = [f"[{100 * alpha / 2:g}%", f"{100 * (1 - alpha / 2):g}%]"]
@@ -144,10 +152,12 @@ class InferenceResult:
         Parameters
         ----------
         alpha : float, default=0.05
+            One minus the confidence level.
 
         Returns
         -------
         DataFrame
+            One row per target.
         """
         import pandas as pd
 

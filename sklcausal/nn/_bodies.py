@@ -17,11 +17,15 @@ class MLPModule(nn.Module):
     Parameters
     ----------
     n_members : int
+        Number of members.
     n_in : int
+        Number of inputs.
     widths : sequence of int
         Hidden layers.
     n_out : int
+        Number of outputs.
     activation : str, default='silu'
+        Name of the activation.
     """
 
     def __init__(
@@ -42,11 +46,14 @@ class MLPModule(nn.Module):
         Parameters
         ----------
         z : Tensor of shape (n_members, n, n_in)
+            Encoded inputs.
 
         Returns
         -------
         output : Tensor of shape (n_members, n, n_out)
+            Outputs.
         features : Tensor of shape (n_members, n, 1, n_hidden)
+            Last hidden layers.
         """
         output, features = self.heads(z)
         return output.squeeze(2), features

@@ -29,6 +29,7 @@ class MemberLinear(nn.Module):
     Parameters
     ----------
     n_members : int
+        Number of members.
     n_in, n_out : int
         Number of inputs and outputs.
     n_groups : int or None, default=None
@@ -54,7 +55,9 @@ class MemberLinear(nn.Module):
         Parameters
         ----------
         member : int
+            Position of the member.
         generator : Generator
+            Source of the draws.
         """
         bound = 1 / math.sqrt(self.n_in)
         with torch.no_grad():
@@ -67,10 +70,12 @@ class MemberLinear(nn.Module):
         Parameters
         ----------
         x : Tensor of shape (n_members, n, n_in) or (n_members, n_groups, n, n_in)
+            Inputs.
 
         Returns
         -------
         Tensor of shape (n_members, n, n_out) or (n_members, n_groups, n, n_out)
+            Transformed inputs.
         """
         if self.n_groups is None:
             return torch.baddbmm(self.bias, x, self.weight)
@@ -84,10 +89,13 @@ class MemberMLP(nn.Module):
     Parameters
     ----------
     n_members : int
+        Number of members.
     n_in : int
+        Number of inputs.
     widths : sequence of int
         Number of units of each layer; an empty sequence is the identity.
     activation : {'elu', 'gelu', 'relu', 'silu', 'softplus', 'tanh'}, default='silu'
+        Name of the activation.
     n_groups : int or None, default=None
         As in `MemberLinear`.
     """
@@ -114,10 +122,12 @@ class MemberMLP(nn.Module):
         Parameters
         ----------
         x : Tensor of shape (n_members, n, n_in) or (n_members, n_groups, n, n_in)
+            Inputs.
 
         Returns
         -------
         Tensor of shape (n_members, n, n_out) or (n_members, n_groups, n, n_out)
+            Transformed inputs.
         """
         for layer in self.layers:
             x = self.activation(layer(x))
@@ -130,13 +140,17 @@ class MemberHeads(nn.Module):
     Parameters
     ----------
     n_members : int
+        Number of members.
     n_in : int
+        Number of inputs.
     n_heads : int
+        Number of heads.
     widths : sequence of int
         Hidden layers of each head; an empty sequence makes the heads linear.
     n_out : int
         Outputs of each head.
     activation : str, default='silu'
+        Name of the activation.
     """
 
     def __init__(
@@ -163,11 +177,14 @@ class MemberHeads(nn.Module):
         Parameters
         ----------
         x : Tensor of shape (n_members, n, n_in)
+            Inputs.
 
         Returns
         -------
         output : Tensor of shape (n_members, n, n_heads, n_out)
+            Outputs.
         features : Tensor of shape (n_members, n, n_heads, n_features)
+            Last hidden layers.
         """
         if len(self.first.layers) == 0:
             hidden = x.unsqueeze(1).expand(-1, self.n_heads, -1, -1)

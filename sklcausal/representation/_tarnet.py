@@ -22,12 +22,15 @@ class TARNetModule(nn.Module):
     Parameters
     ----------
     n_members : int
+        Number of members.
     n_in : int
+        Number of inputs.
     n_heads : int
         One per arm, or one for the intercept and each slope.
     n_outcomes : int
     representation_widths, head_widths : sequence of int
     activation : str
+        Name of the activation.
     """
 
     # Phi(x) and h_t(Phi), Shalit, Johansson, Sontag (2017), section 4
@@ -54,11 +57,14 @@ class TARNetModule(nn.Module):
         Parameters
         ----------
         z : Tensor of shape (n_members, n, n_in)
+            Encoded inputs.
 
         Returns
         -------
         theta : Tensor of shape (n_members, n, n_heads * n_outcomes)
+            Transformed inputs.
         features : Tensor of shape (n_members, n, n_heads, n_hidden)
+            Last hidden layers.
         """
         theta, features = self.heads(self.representation(z))
         return theta.flatten(2), features

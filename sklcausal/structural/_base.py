@@ -36,6 +36,7 @@ class Units:
         Parameters
         ----------
         member : int
+            Position of the member.
 
         Returns
         -------
@@ -70,11 +71,14 @@ class StructuralModel(BaseEstimator):
         Parameters
         ----------
         treatments : Treatments
+            Kind of the treatment and its arms.
         outcomes : Outcomes
+            Kinds of the outcomes.
 
         Returns
         -------
         self : StructuralModel
+            The model, ready to be used.
         """
         self.n_params_ = int(self.n_params)  # type: ignore[attr-defined]
         return self
@@ -85,12 +89,16 @@ class StructuralModel(BaseEstimator):
         Parameters
         ----------
         y : Tensor of shape (n_outcomes,)
+            Outcomes.
         t : Tensor of shape () for arms, (n_treatments,) for doses
+            Treatment.
         theta : Tensor of shape (n_params,)
+            Parameters.
 
         Returns
         -------
         Tensor of shape ()
+            Loss.
         """
         raise NotImplementedError(f"{type(self).__name__} must define `loss(y, t, theta)`")
 
@@ -100,11 +108,14 @@ class StructuralModel(BaseEstimator):
         Parameters
         ----------
         theta : Tensor of shape (n_params,)
+            Parameters.
         t : Tensor of shape () for arms, (n_treatments,) for doses
+            Treatment.
 
         Returns
         -------
         Tensor of shape (n_outcomes,)
+            Expected outcome.
         """
         raise NotImplementedError(f"{type(self).__name__} must define `mean(theta, t)`")
 
@@ -114,12 +125,16 @@ class StructuralModel(BaseEstimator):
         Parameters
         ----------
         y : Tensor of shape (..., n_outcomes)
+            Outcomes.
         t : Tensor of shape (...) for arms, (..., n_treatments) for doses
+            Treatment.
         theta : Tensor of shape (..., n_params)
+            Parameters.
 
         Returns
         -------
         Tensor of shape (...)
+            Losses.
         """
         function = self.loss
         for _ in theta.shape[:-1]:
@@ -132,11 +147,14 @@ class StructuralModel(BaseEstimator):
         Parameters
         ----------
         theta : Tensor of shape (..., n_params)
+            Parameters.
         t : Tensor of shape (...) for arms, (..., n_treatments) for doses
+            Treatment.
 
         Returns
         -------
         Tensor of shape (..., n_outcomes)
+            Expected outcomes.
         """
         function = self.mean
         for _ in theta.shape[:-1]:
@@ -149,10 +167,12 @@ class StructuralModel(BaseEstimator):
         Parameters
         ----------
         theta : Tensor of shape (..., n_params)
+            Parameters.
 
         Returns
         -------
         Tensor of shape (..., n_cells)
+            Cells.
         """
         return theta
 
@@ -164,11 +184,14 @@ class StructuralModel(BaseEstimator):
         y : ndarray of shape (n_samples, n_outcomes)
             In the units of training.
         t : ndarray of shape (n_samples,) or (n_samples, n_treatments)
+            Treatment.
         weight : ndarray of shape (n_samples,)
+            Row weights.
 
         Returns
         -------
         ndarray of shape (n_params,)
+            Constant parameters.
         """
         return np.zeros(self.n_params_)
 
@@ -178,12 +201,16 @@ class StructuralModel(BaseEstimator):
         Parameters
         ----------
         y : ndarray of shape (n, n_outcomes)
+            Outcomes.
         t : ndarray of shape (n,) or (n, n_treatments)
+            Treatment.
         theta : ndarray of shape (n, n_params)
+            Parameters.
 
         Returns
         -------
         ndarray of shape (n,)
+            Losses.
         """
         arrays = (torch.as_tensor(np.array(a)) for a in (y, t, theta))
         return self.batch_loss(*arrays).numpy()
@@ -196,13 +223,18 @@ class StructuralModel(BaseEstimator):
         Parameters
         ----------
         y : ndarray of shape (n, n_outcomes)
+            Outcomes.
         t : ndarray of shape (n,) or (n, n_treatments)
+            Treatment.
         weight : ndarray of shape (n,) or None
+            Row weights.
         n_steps : int, default=50
+            Most Newton steps.
 
         Returns
         -------
         ndarray of shape (n_params,)
+            Minimiser.
         """
         w = np.ones(len(y)) if weight is None else weight / weight.mean()
         outcome, dose, row_weight = (torch.as_tensor(a) for a in (y, t, w))
@@ -233,6 +265,7 @@ class StructuralModel(BaseEstimator):
         Returns
         -------
         ndarray of bool of shape (n_outcomes,)
+            One entry per outcome.
         """
         return np.zeros(1, dtype=bool)
 
@@ -242,10 +275,13 @@ class StructuralModel(BaseEstimator):
         Parameters
         ----------
         theta : ndarray of shape (n_members, n, n_params)
+            Parameters.
         units : Units
+            Units of each member.
 
         Returns
         -------
         ndarray of shape (n_members, n, n_params)
+            Parameters in outcome units.
         """
         return theta

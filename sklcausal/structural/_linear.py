@@ -39,11 +39,14 @@ class Linear(StructuralModel):
         Parameters
         ----------
         treatments : Treatments
+            Kind of the treatment and its arms.
         outcomes : Outcomes
+            Kinds of the outcomes.
 
         Returns
         -------
         self : Linear
+            The model, ready to be used.
 
         Raises
         ------
@@ -67,12 +70,16 @@ class Linear(StructuralModel):
         Parameters
         ----------
         y : Tensor of shape (n_outcomes,)
+            Outcomes.
         t : Tensor of shape (n_treatments,)
+            Treatment.
         theta : Tensor of shape (n_params,)
+            Parameters.
 
         Returns
         -------
         Tensor of shape ()
+            Loss.
         """
         return self.batch_loss(y, t, theta)
 
@@ -82,11 +89,14 @@ class Linear(StructuralModel):
         Parameters
         ----------
         theta : Tensor of shape (n_params,)
+            Parameters.
         t : Tensor of shape (n_treatments,)
+            Treatment.
 
         Returns
         -------
         Tensor of shape (n_outcomes,)
+            Expected outcome.
         """
         return self.batch_mean(theta, t)
 
@@ -96,12 +106,16 @@ class Linear(StructuralModel):
         Parameters
         ----------
         y : Tensor of shape (..., n_outcomes)
+            Outcomes.
         t : Tensor of shape (..., n_treatments)
+            Treatment.
         theta : Tensor of shape (..., n_params)
+            Parameters.
 
         Returns
         -------
         Tensor of shape (...)
+            Losses.
         """
         return 0.5 * ((y - self.batch_mean(theta, t)) ** 2).sum(-1)
 
@@ -111,11 +125,14 @@ class Linear(StructuralModel):
         Parameters
         ----------
         theta : Tensor of shape (..., n_params)
+            Parameters.
         t : Tensor of shape (..., n_treatments)
+            Treatment.
 
         Returns
         -------
         Tensor of shape (..., n_outcomes)
+            Expected outcomes.
         """
         parts = theta.unflatten(-1, (1 + self.n_treatments_, self.n_outcomes_))
         return parts[..., 0, :] + (t.unsqueeze(-1) * parts[..., 1:, :]).sum(-2)
@@ -126,6 +143,7 @@ class Linear(StructuralModel):
         Returns
         -------
         ndarray of bool of shape (n_outcomes,)
+            One entry per outcome.
         """
         return np.ones(self.n_outcomes_, dtype=bool)
 
@@ -135,11 +153,14 @@ class Linear(StructuralModel):
         Parameters
         ----------
         theta : ndarray of shape (n_members, n, n_params)
+            Parameters.
         units : Units
+            Units of each member.
 
         Returns
         -------
         ndarray of shape (n_members, n, n_params)
+            Parameters in outcome units.
         """
         parts = theta.reshape(*theta.shape[:2], 1 + self.n_treatments_, self.n_outcomes_)
         scale = units.y_scale[:, None, None, :]

@@ -45,11 +45,14 @@ class PotentialOutcomes(StructuralModel):
         Parameters
         ----------
         treatments : Treatments
+            Kind of the treatment and its arms.
         outcomes : Outcomes
+            Kinds of the outcomes.
 
         Returns
         -------
         self : PotentialOutcomes
+            The model, ready to be used.
 
         Raises
         ------
@@ -71,12 +74,16 @@ class PotentialOutcomes(StructuralModel):
         Parameters
         ----------
         y : Tensor of shape (n_outcomes,)
+            Outcomes.
         t : Tensor of int of shape ()
+            Treatment.
         theta : Tensor of shape (n_params,)
+            Parameters.
 
         Returns
         -------
         Tensor of shape ()
+            Loss.
         """
         return self.batch_loss(y, t, theta)
 
@@ -86,11 +93,14 @@ class PotentialOutcomes(StructuralModel):
         Parameters
         ----------
         theta : Tensor of shape (n_params,)
+            Parameters.
         t : Tensor of int of shape ()
+            Treatment.
 
         Returns
         -------
         Tensor of shape (n_outcomes,)
+            Expected outcome.
         """
         return self.batch_mean(theta, t)
 
@@ -100,12 +110,16 @@ class PotentialOutcomes(StructuralModel):
         Parameters
         ----------
         y : Tensor of shape (..., n_outcomes)
+            Outcomes.
         t : Tensor of int of shape (...)
+            Treatment.
         theta : Tensor of shape (..., n_params)
+            Parameters.
 
         Returns
         -------
         Tensor of shape (...)
+            Losses.
         """
         index = self._index(theta, t)
         if len(set(self.kinds_)) == 1:
@@ -119,11 +133,14 @@ class PotentialOutcomes(StructuralModel):
         Parameters
         ----------
         theta : Tensor of shape (..., n_params)
+            Parameters.
         t : Tensor of int of shape (...)
+            Treatment.
 
         Returns
         -------
         Tensor of shape (..., n_outcomes)
+            Expected outcomes.
         """
         index = self._index(theta, t)
         columns = [_MEANS[kind](index[..., m]) for m, kind in enumerate(self.kinds_)]
@@ -135,10 +152,12 @@ class PotentialOutcomes(StructuralModel):
         Parameters
         ----------
         theta : Tensor of shape (..., n_params)
+            Parameters.
 
         Returns
         -------
         Tensor of shape (..., n_arms * n_outcomes)
+            Cells.
         """
         if set(self.kinds_) == {"continuous"}:
             return theta
@@ -157,12 +176,16 @@ class PotentialOutcomes(StructuralModel):
         Parameters
         ----------
         y : ndarray of shape (n_samples, n_outcomes)
+            Outcomes.
         t : ndarray of shape (n_samples,)
+            Treatment.
         weight : ndarray of shape (n_samples,)
+            Row weights.
 
         Returns
         -------
         ndarray of shape (n_params,)
+            Constant parameters.
         """
         total = weight.sum()
         centre = np.zeros(len(self.kinds_))
@@ -180,6 +203,7 @@ class PotentialOutcomes(StructuralModel):
         Returns
         -------
         ndarray of bool of shape (n_outcomes,)
+            One entry per outcome.
         """
         return np.array([kind == "continuous" for kind in self.kinds_])
 
@@ -189,11 +213,14 @@ class PotentialOutcomes(StructuralModel):
         Parameters
         ----------
         theta : ndarray of shape (n_members, n, n_params)
+            Parameters.
         units : Units
+            Units of each member.
 
         Returns
         -------
         ndarray of shape (n_members, n, n_params)
+            Parameters in outcome units.
         """
         loc = np.tile(units.y_loc, self.n_arms_)[:, None, :]
         return loc + theta * np.tile(units.y_scale, self.n_arms_)[:, None, :]

@@ -120,5 +120,5 @@ def shared_docs(cls: C) -> C:
     text = text.replace("{shared_parameters}", SHARED_PARAMETERS)
     text = text.replace("{shared_attributes}", SHARED_ATTRIBUTES)
     references = "\n".join(f".. {key} {value}" for key, value in _REFERENCES.items())
-    cls.__doc__ = text.replace("{shared_references}", references)
+    cls.__doc__ = text.replace("{shared_references}", references) + "\n"
     return cls
