@@ -19,6 +19,7 @@ from sklcausal.exceptions import TrainingDivergedError
 from sklcausal.structural._base import Units
 
 VALIDATION_CHUNK = 16_384
+MIN_GAIN = 0.01
 
 
 class Batch(NamedTuple):
@@ -63,7 +64,7 @@ class TrainingOptions:
     max_epochs: int = 300
     batch_size: int = 64
     lr: float = 3e-3
-    patience: int = 30
+    patience: int = 20
     lr_schedule: str | None = None
     gradient_clip: float | None = None
     device: str = "cpu"
@@ -228,6 +229,7 @@ class MemberNet(NeuralNet):
         self.active_ = list(range(n_members))
         self.generators_ = [torch.Generator().manual_seed(m.seed) for m in self.members_]
         self.best_loss_ = np.full(n_members, np.inf)
+        self.mark_ = np.full(n_members, np.inf)
         self.best_epoch_ = np.zeros(n_members, dtype=int)
         self.lr_factor_ = np.ones(n_members)
         self.epoch_ = 0
@@ -438,8 +440,12 @@ class MemberNet(NeuralNet):
             self.best_loss_[active[improved]] = judged[improved]
         else:
             self.best_loss_[active] = means["train"]
-        self.best_epoch_[active[improved]] = self.epoch_
         self._store_best(improved)
+        # an improvement too small to matter does not prolong training
+        gain = self.mark_[active] - self.best_loss_[active]
+        clear = improved & ~(gain < MIN_GAIN * np.abs(self.mark_[active]))
+        self.mark_[active[clear]] = self.best_loss_[active[clear]]
+        self.best_epoch_[active[clear]] = self.epoch_
         stale = self.epoch_ - self.best_epoch_[active]
         if self.options_.lr_schedule == "plateau":
             every = max(1, self.options_.patience // 3)

@@ -62,7 +62,7 @@ def test_early_stopping_keeps_the_best_epoch_of_each_member(data):
     by_epoch = np.array([row["valid_loss_members"] for row in est.history_], dtype=float)
     last_seen = np.array([np.flatnonzero(~np.isnan(c))[-1] for c in by_epoch.T])
     best = np.nanargmin(by_epoch, axis=0)
-    assert ((last_seen - best == 5) | (last_seen == len(by_epoch) - 1)).all()
+    assert ((last_seen - best <= 5) | (last_seen == len(by_epoch) - 1)).all()
     assert len(set(last_seen)) > 1  # they stopped on their own
 
 

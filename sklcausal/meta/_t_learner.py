@@ -127,7 +127,7 @@ class TLearner(BaseThetaEstimator):
         lr: float = 0.003,
         lr_schedule: str | None = None,
         gradient_clip: float | None = None,
-        patience: int = 30,
+        patience: int = 20,
         validation_fraction: float | None = 0.2,
         propensity_clip: float = 0.01,
         n_features_interval: int = 40,

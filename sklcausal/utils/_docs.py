@@ -44,8 +44,8 @@ lr_schedule : {'cosine', 'plateau'} or None, default=None
     Schedule of the learning rate of each member.
 gradient_clip : float or None, default=None
     Largest norm of each member's gradient.
-patience : int, default=30
-    Epochs without a better validation loss after which a member stops.
+patience : int, default=20
+    Epochs after which a member stops if its validation loss has not fallen by a hundredth.
 validation_fraction : float or None, default=0.2
     Share of a member's rows that decides when it stops, stratified by arm; None trains on all
     rows for ``max_epochs``.
