@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
-from sklcausal._training import MemberRows
+from sklcausal._draws import MemberRows
 from sklcausal.exceptions import TargetError
 
 

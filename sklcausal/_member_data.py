@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sklcausal._training import MemberRows, TrainingData
+from sklcausal._draws import MemberRows, TrainingData
 from sklcausal.structural._base import Units
 
 

@@ -12,15 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from sklcausal._draws import MemberRows, TrainingData
 from sklcausal._ensemble import Ensemble, MemberModule, Recipe
-from sklcausal._training import (
-    MemberLoss,
-    MemberNet,
-    MemberRows,
-    ProgressBar,
-    TrainingData,
-    TrainingOptions,
-)
+from sklcausal._training import MemberLoss, MemberNet, ProgressBar, TrainingOptions
 from sklcausal.nn._encoder import make_encoding
 from sklcausal.nn._layers import reset_members
 

@@ -18,6 +18,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from sklcausal._draws import Batch, MemberRows
 from sklcausal._effect_estimator import BaseEffectEstimator
 from sklcausal._encoding import check_weights
 from sklcausal._ensemble import Recipe
@@ -26,7 +27,7 @@ from sklcausal._folds import assign_folds, split_member
 from sklcausal._member_data import make_training_data, safe_origin
 from sklcausal._screening import Candidate, Task, fit_ensemble
 from sklcausal._settings import check_decays, find_columns, resolve_device
-from sklcausal._training import Batch, MemberRows, TrainingOptions
+from sklcausal._training import TrainingOptions
 from sklcausal.exceptions import IntervalNotAvailableError, OverlapWarning, TargetError
 from sklcausal.inference._engine import Engine
 from sklcausal.inference._law import ArmLaw, MomentLaw, TreatmentLaw

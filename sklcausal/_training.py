@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,43 +15,11 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer
 from torch import Tensor, nn
 
+from sklcausal._draws import Batch, Draws, MemberRows, TrainingData
 from sklcausal.exceptions import TrainingDivergedError
-from sklcausal.structural._base import Units
 
 VALIDATION_CHUNK = 16_384
 MIN_GAIN = 0.01
-
-
-class Batch(NamedTuple):
-    """Rows that each member draws: the same number for all, padded with weight 0.
-
-    A pair of inputs and targets, as skorch's callbacks expect.
-
-    Attributes
-    ----------
-    X : Tensor of shape (n_members, n, n_features)
-    t : Tensor of shape (n_members, n) for arms, (n_members, n, n_treatments) for doses
-    y : Tensor of shape (n_members, n, n_outcomes)
-    w : Tensor of shape (n_members, n)
-    """
-
-    X: Tensor
-    targets: tuple[Tensor, Tensor, Tensor]
-
-    @property
-    def t(self) -> Tensor:
-        """Treatments."""
-        return self.targets[0]
-
-    @property
-    def y(self) -> Tensor:
-        """Outcomes, in the units of each member."""
-        return self.targets[1]
-
-    @property
-    def w(self) -> Tensor:
-        """Weights."""
-        return self.targets[2]
 
 
 MemberLoss = Callable[[nn.Module, Batch], Tensor]
@@ -71,107 +39,6 @@ class TrainingOptions:
     verbose: int = 0
     callbacks: Sequence[Any] | None = None
     net_params: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass
-class MemberRows:
-    """Rows on which a member trains and by which it stops, and its seed."""
-
-    train: np.ndarray
-    valid: np.ndarray
-    seed: int
-
-
-class TrainingData:
-    """Tensors of all rows, and the units in which each member sees y and T.
-
-    Parameters
-    ----------
-    X : Tensor of shape (n_samples, n_features)
-    t : Tensor of shape (n_samples,) or (n_samples, n_treatments)
-    y : Tensor of shape (n_samples, n_outcomes)
-    w : Tensor of shape (n_samples,)
-    units : Units
-        Of the centred y and T that are handed over here.
-    """
-
-    def __init__(self, X: Tensor, t: Tensor, y: Tensor, w: Tensor, units: Units):
-        self.X, self.t, self.y, self.w = X, t, y, w
-        self.units = units
-
-    def draw(self, rows: Tensor, pad: Tensor, scales: _Scales) -> Batch:
-        """Gather rows for every member.
-
-        Parameters
-        ----------
-        rows : Tensor of int of shape (n_members, n)
-        pad : Tensor of shape (n_members, n)
-            1 for a row that counts and 0 for padding.
-        scales : _Scales
-
-        Returns
-        -------
-        Batch
-        """
-        t, y = self.t[rows], self.y[rows]
-        if t.dim() == 3:
-            t = (t - scales.t_loc) / scales.t_scale
-        y = (y - scales.y_loc) / scales.y_scale
-        return Batch(self.X[rows], (t, y, self.w[rows] * pad))
-
-
-class _Scales:
-    """Units as tensors, cut to the members that still train."""
-
-    def __init__(self, units: Units, members: Sequence[int], device: torch.device):
-        at = list(members)
-        for name in ("y_loc", "y_scale", "t_loc", "t_scale"):
-            value = torch.as_tensor(getattr(units, name)[at][:, None, :], dtype=torch.float32)
-            setattr(self, name, value.to(device))
-
-    y_loc: Tensor
-    y_scale: Tensor
-    t_loc: Tensor
-    t_scale: Tensor
-
-
-class _Draws:
-    """Iterate over batches in which each member goes through its own rows in its own order."""
-
-    def __init__(
-        self,
-        data: TrainingData,
-        rows: Sequence[np.ndarray],
-        batch_size: int,
-        generators: Sequence[torch.Generator] | None,
-        units_of: Sequence[int],
-    ):
-        self.data, self.generators = data, generators
-        self.rows = [torch.as_tensor(r) for r in rows]
-        longest = max(len(r) for r in rows)
-        self.n_batches = max(1, math.ceil(longest / batch_size))
-        self.size = math.ceil(longest / self.n_batches)
-        self.scales = _Scales(data.units, units_of, data.X.device)
-
-    def __iter__(self) -> Iterator[Batch]:
-        n_rows = self.n_batches * self.size
-        device = self.data.X.device
-        index = torch.zeros(len(self.rows), n_rows, dtype=torch.int64)
-        pad = torch.zeros(len(self.rows), n_rows, dtype=torch.float32)
-        for k, own in enumerate(self.rows):
-            order = own
-            if self.generators is not None:
-                order = own[torch.randperm(len(own), generator=self.generators[k])]
-            index[k, : len(own)] = order
-            pad[k, : len(own)] = 1.0
-        if self.generators is not None:
-            # spread the padding over the batches, so that none is nearly empty
-            spread = torch.arange(n_rows).reshape(self.size, self.n_batches).T.reshape(-1)
-            index, pad = index[:, spread], pad[:, spread]
-        index, pad = index.to(device), pad.to(device)
-        for start in range(0, n_rows, self.size):
-            at = slice(start, start + self.size)
-            yield self.data.draw(index[:, at], pad[:, at], self.scales)
 
 
 class _NoCriterion(nn.Module):
@@ -268,7 +135,7 @@ class MemberNet(NeuralNet):
             Ignored.
         """
 
-    def get_iterator(self, dataset: Any, training: bool = False) -> _Draws | None:
+    def get_iterator(self, dataset: Any, training: bool = False) -> Draws | None:
         """Iterate over tensors instead of collating rows one by one.
 
         Parameters
@@ -285,11 +152,11 @@ class MemberNet(NeuralNet):
         if training:
             generators = [self.generators_[k] for k in self.active_]
             rows = [m.train for m in members]
-            return _Draws(dataset, rows, self.batch_size, generators, units_of)
+            return Draws(dataset, rows, self.batch_size, generators, units_of)
         rows = [m.valid for m in members]
         if not any(len(r) for r in rows):
             return None
-        return _Draws(dataset, rows, VALIDATION_CHUNK, None, units_of)
+        return Draws(dataset, rows, VALIDATION_CHUNK, None, units_of)
 
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any) -> Any:
         """Train until every member has stopped or the epochs are used up.

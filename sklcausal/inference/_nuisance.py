@@ -14,10 +14,11 @@ from scipy.special import log_softmax, softmax
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sklcausal._draws import Batch, MemberRows
 from sklcausal._ensemble import Recipe
 from sklcausal._member_data import make_training_data
 from sklcausal._screening import Candidate, Task, fit_ensemble
-from sklcausal._training import Batch, MemberRows, TrainingOptions
+from sklcausal._training import TrainingOptions
 from sklcausal.inference._law import ArmLaw, MomentLaw
 from sklcausal.nn._bodies import MLPModule
 
