@@ -20,6 +20,7 @@ from sklcausal.exceptions import TrainingDivergedError
 
 VALIDATION_CHUNK = 16_384
 MIN_GAIN = 0.01
+BATCH_EVENTS = ("on_batch_begin", "on_grad_computed", "on_batch_end")
 
 
 MemberLoss = Callable[[nn.Module, Batch], Tensor]
@@ -101,6 +102,7 @@ class MemberNet(NeuralNet):
         self.lr_factor_ = np.ones(n_members)
         self.epoch_ = 0
         self._sums: dict[str, tuple[Any, Any]] = {}
+        self._heard: set[str] = set()
         self.interrupted_ = False
         self.best_state_: dict[str, Tensor] = {}
 
@@ -401,6 +403,9 @@ class MemberNet(NeuralNet):
         method_name : str
         **cb_kwargs : object
         """
+        if method_name in BATCH_EVENTS and method_name not in self._heard:
+            getattr(self, method_name)(self, **cb_kwargs)
+            return
         if method_name == "on_train_end" and self.active_ and self._epochs_left():
             self.interrupted_ = True
         super().notify(method_name, **cb_kwargs)
@@ -417,6 +422,13 @@ class MemberNet(NeuralNet):
         **kwargs : object
         """
         self._epochs_due = len(self.history) + self.max_epochs
+        # a batch takes a millisecond: tell of it only where somebody listens
+        self._heard = {
+            event
+            for event in BATCH_EVENTS
+            for _, callback in self.callbacks_
+            if getattr(type(callback), event, None) is not getattr(Callback, event)
+        }
         super().on_train_begin(net, X, y, **kwargs)
 
     def best_parameters(self) -> dict[str, np.ndarray]:
