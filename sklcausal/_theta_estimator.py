@@ -5,10 +5,8 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -18,19 +16,20 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from sklcausal._draws import Batch, MemberRows
+from sklcausal._cross_fit import CrossFit
+from sklcausal._draws import Batch
 from sklcausal._effect_estimator import BaseEffectEstimator
 from sklcausal._encoding import check_weights
 from sklcausal._ensemble import Recipe
 from sklcausal._fit_data import FitData, collect_fields, validate_X
-from sklcausal._folds import assign_folds, split_member
-from sklcausal._member_data import make_training_data, safe_origin
-from sklcausal._screening import Candidate, Task, fit_ensemble
+from sklcausal._screening import Candidate
 from sklcausal._settings import check_decays, find_columns, resolve_device
 from sklcausal._training import TrainingOptions
-from sklcausal.exceptions import IntervalNotAvailableError, OverlapWarning, TargetError
+from sklcausal.exceptions import IntervalNotAvailableError
+from sklcausal.inference._diagnostics import describe_diagnostics, diagnose, warn_of_overlap
+from sklcausal.inference._effect_projection import EffectProjection
 from sklcausal.inference._engine import Engine
-from sklcausal.inference._law import ArmLaw, MomentLaw, TreatmentLaw
+from sklcausal.inference._law import ArmLaw, TreatmentLaw
 from sklcausal.inference._nuisance import (
     MomentNet,
     NuisanceSettings,
@@ -48,7 +47,6 @@ AUTO_WEIGHT_DECAY = (0.3, 1.0, 3.0)
 N_BINS = 8
 LAW_CANDIDATES = (Candidate(None, 1.0), Candidate(N_BINS, 3.0))
 LAW_WIDTHS = (50, 50)
-MAX_CLIPPED = 0.02
 
 
 @shared_docs
@@ -172,33 +170,26 @@ class BaseThetaEstimator(BaseEffectEstimator):
 
     def _fit(self, data: FitData) -> None:
         rng = check_random_state(self.random_state)
-        options = self._options()
         self.model_ = self._structural_model(data.treatments.kind)
         self.model_.setup(data.treatments, data.outcomes)
         self.units_ = EngineUnits.learn(data.y, data.t, self.model_.standardised_outcomes())
-        self.treatment_mean_ = data.t.mean(axis=0) if data.t.ndim == 2 else None
         columns = find_columns(self.modifiers, self)
         if columns is not None and self.n_folds == 1:
             raise ValueError("`modifiers` needs `n_folds` of at least 2, got n_folds=1")
-        folds = self.folds_ = self._folds(data, rng)
-        members = self._members(data, folds, rng)
-        net = self._fit_theta(data, members, options)
-        self.theta_net_ = self.effect_net_ = net
+        cross_fit = CrossFit.deal(
+            data, self.n_folds, self.validation_fraction, self._options(), rng
+        )
+        self.folds_ = cross_fit.folds
+        self.theta_net_ = self.effect_net_ = self._fit_theta(data, cross_fit)
         self.interval_method_ = "influence"
         self.law_net_: PropensityNet | MomentNet | None = None
         self.engine_: Engine | None = None
+        self.projection_: EffectProjection | None = None
         self.diagnostics_: dict[str, Any] = {}
         self.n_features_interval_ = 0
         self.draw_seed_ = int(rng.randint(2**31 - 1))
         if self.n_folds > 1:
-            law = self._fit_law(data, folds, members, options)
-            self.engine_ = self._fit_engine(data, folds, law)
-            if columns is not None:
-                self.effect_net_ = self._fit_modifiers(data, folds, columns, options, rng)
-            self.n_features_interval_ = self.engine_.project(
-                self.effect_net_, data.X, folds, self.n_features_interval
-            )
-            self._diagnose(data)
+            self._fit_inference(data, cross_fit, columns)
         self.propensity_ = None if self.engine_ is None else self.engine_.propensity
         self.mean_cells_ = None
         if self.n_folds == 1:
@@ -222,33 +213,6 @@ class BaseThetaEstimator(BaseEffectEstimator):
             net_params=dict(self.net_params or {}),
         )
 
-    def _folds(self, data: FitData, rng: np.random.RandomState) -> np.ndarray:
-        folds = assign_folds(self.n_folds, *_strata(data), data.cluster, rng)
-        if data.t.ndim == 1 and self.n_folds > 1:
-            for k in range(self.n_folds):
-                rest = folds != k
-                weight = None if data.weight is None else data.weight[rest]
-                lost = np.bincount(data.t[rest], weight, minlength=data.treatments.n_arms) == 0
-                if lost.any():
-                    arm = data.treatments.labels[int(lost.argmax())]
-                    raise TargetError(
-                        "`cluster` and `sample_weight` must leave every arm in every training "
-                        f"part, got all rows with weight of arm {arm!r} in fold {k}"
-                    )
-        return folds
-
-    def _members(
-        self, data: FitData, folds: np.ndarray, rng: np.random.RandomState
-    ) -> list[MemberRows]:
-        strata, order = _strata(data)
-        members = []
-        for k, seed in enumerate(rng.randint(2**31 - 1, size=self.n_folds).tolist()):
-            rows = np.flatnonzero((folds != k) | (self.n_folds == 1))
-            members.append(
-                split_member(rows, strata, order, data.cluster, self.validation_fraction, seed)
-            )
-        return members
-
     def _candidates(self) -> list[Candidate]:
         encodings: dict[str | None, list[int | None]] = {
             "auto": [None, N_BINS],
@@ -262,130 +226,76 @@ class BaseThetaEstimator(BaseEffectEstimator):
             for decay in check_decays(decays)
         ]
 
-    def _fit_theta(
-        self, data: FitData, members: Sequence[MemberRows], options: TrainingOptions
-    ) -> ThetaNet:
-        origin = safe_origin(data.X)
-        tensors, units = make_training_data(
-            data.X,
-            data.t,
-            data.y,
-            data.weight,
-            members,
-            origin,
-            self.model_.standardised_outcomes(),
-            options.device,
-        )
+    def _fit_theta(self, data: FitData, cross_fit: CrossFit) -> ThetaNet:
         weight = np.ones(len(data.X)) if data.weight is None else data.weight
-        start = np.stack(
-            [self.model_.start(data.y[m.train], data.t[m.train], weight[m.train]) for m in members]
-        )
         n_outcomes = data.outcomes.n_outcomes
-        recipe = self._recipe(self.model_.n_params_ // n_outcomes, n_outcomes)
-        name = type(self).__name__
-        task = Task(recipe, self._loss, data.X, origin, tensors, members, start, name)
-        ensemble, chosen, self.history_ = fit_ensemble(task, self._candidates(), options)
-        self.n_bins_, self.weight_decay_ = chosen
-        return ThetaNet(ensemble, self.model_, self.units_.relative(units))
-
-    def _fit_modifiers(
-        self,
-        data: FitData,
-        folds: np.ndarray,
-        columns: np.ndarray,
-        options: TrainingOptions,
-        rng: np.random.RandomState,
-    ) -> ThetaNet:
-        """Regress the influence values of all cells on the modifiers, with a second network."""
-        assert self.engine_ is not None
-        X, psi = data.X[:, columns], self.engine_.signals.psi
-        members = self._members(data, folds, rng)
-        origin = safe_origin(X)
-        tensors, units = make_training_data(
-            X,
-            np.zeros(len(X), dtype=int),
-            psi,
-            data.weight,
-            members,
-            origin,
-            np.ones(psi.shape[1], dtype=bool),
-            options.device,
+        trained = cross_fit.train(
+            self._recipe(self.model_.n_params_ // n_outcomes, n_outcomes),
+            self._loss,
+            data.y,
+            data.t,
+            standardise=self.model_.standardised_outcomes(),
+            start=lambda rows: self.model_.start(data.y[rows], data.t[rows], weight[rows]),
+            candidates=self._candidates(),
+            label=type(self).__name__,
         )
-        n_outcomes = data.outcomes.n_outcomes
-        recipe = self._recipe(psi.shape[1] // n_outcomes, n_outcomes)
-        start = np.zeros((len(members), psi.shape[1]))
-        task = Task(recipe, squared_error, X, origin, tensors, members, start, "modifiers")
-        ensemble, _, _ = fit_ensemble(task, self._candidates(), options)
-        return ThetaNet(ensemble, CellRegression(), units, columns)
+        self.history_ = trained.history
+        self.n_bins_, self.weight_decay_ = trained.candidate
+        return ThetaNet(trained.ensemble, self.model_, self.units_.relative(trained.units))
 
     # -- inference ------------------------------------------------------------------------
 
-    def _fit_law(
-        self,
-        data: FitData,
-        folds: np.ndarray,
-        members: Sequence[MemberRows],
-        options: TrainingOptions,
-    ) -> TreatmentLaw:
+    def _fit_inference(
+        self, data: FitData, cross_fit: CrossFit, columns: np.ndarray | None
+    ) -> None:
+        law = self._fit_law(data, cross_fit)
+        theta = np.empty((len(data.X), self.model_.n_params_))
+        for rows, own, _ in self.theta_net_.held_out(cross_fit):
+            theta[rows] = own
+        y, t = self.units_.outcomes(data.y), self.units_.treatments(data.t)
+        self.engine_ = engine = Engine(
+            self.model_, self.units_, data.treatments, data.outcomes.n_outcomes
+        )
+        engine.fit(y, t, theta, law, data.weight, data.cluster)
+        if columns is not None:
+            self.effect_net_ = self._fit_modifiers(engine, cross_fit, columns)
+        self.projection_ = EffectProjection(
+            self.effect_net_, engine, data.outcomes.kinds, self._features_by_difference
+        ).fit(engine, cross_fit, self.n_features_interval)
+        self.n_features_interval_ = self.projection_.n_features
+        self.diagnostics_ = diagnose(engine, self.law_net_)
+        warn_of_overlap(self.diagnostics_, self.propensity_clip)
+
+    def _fit_modifiers(self, engine: Engine, cross_fit: CrossFit, columns: np.ndarray) -> ThetaNet:
+        """Regress the influence values of all cells on the modifiers, with a second network."""
+        psi = engine.signals.psi
+        n_cells, n_outcomes = psi.shape[1], engine.n_outcomes
+        trained = cross_fit.on_columns(columns).train(
+            self._recipe(n_cells // n_outcomes, n_outcomes),
+            squared_error,
+            psi,
+            standardise=np.ones(n_cells, dtype=bool),
+            start=lambda rows: np.zeros(n_cells),
+            candidates=self._candidates(),
+            label="modifiers",
+        )
+        return ThetaNet(trained.ensemble, CellRegression(), trained.units, columns)
+
+    def _fit_law(self, data: FitData, cross_fit: CrossFit) -> TreatmentLaw:
         if data.propensity is not None:
             return ArmLaw(data.propensity)
         settings = NuisanceSettings(
             LAW_WIDTHS, self.activation, LAW_CANDIDATES, self.propensity_clip
         )
-        shared = (
-            data.weight,
-            folds,
-            members,
-            safe_origin(data.X),
-            settings,
-            replace(options, callbacks=None, patience=max(5, options.patience // 2)),
-        )
+        patience = max(5, cross_fit.options.patience // 2)
+        cross_fit = cross_fit.with_options(callbacks=None, patience=patience)
         if data.treatments.kind == "discrete":
-            arms = PropensityNet().fit(data.X, data.t, data.treatments.n_arms, *shared)
+            arms = PropensityNet().fit(cross_fit, data.t, data.treatments.n_arms, settings)
             self.law_net_ = arms
-            return ArmLaw(arms.propensity_)
-        net = self.law_net_ = MomentNet().fit(data.X, data.t, data.treatments.is_binary, *shared)
-        return MomentLaw(
-            self.units_.treatments(net.mean_), net.sd_ / self.units_.t_scale, net.correlation_
-        )
-
-    def _fit_engine(self, data: FitData, folds: np.ndarray, law: TreatmentLaw) -> Engine:
-        theta = np.empty((len(data.X), self.model_.n_params_))
-        for rows, own, _ in self.theta_net_.held_out(data.X, folds):
-            theta[rows] = own
-        engine = Engine(
-            self.model_,
-            self.units_,
-            data.treatments,
-            data.outcomes.kinds,
-            self._features_by_difference,
-        )
-        y, t = self.units_.outcomes(data.y), self.units_.treatments(data.t)
-        return engine.fit(y, t, theta, law, data.weight, data.cluster)
-
-    def _diagnose(self, data: FitData) -> None:
-        engine, names = self.engine_, data.treatments.names
-        assert engine is not None
-        self.diagnostics_ = {
-            "smallest_eigenvalue": engine.signals.smallest_eigenvalue,
-            "n_regularised": engine.signals.n_regularised,
-        }
-        if engine.propensity is None:
-            return
-        size = engine.effective_sample_size()
-        clipped = getattr(self.law_net_, "share_clipped_", np.zeros(len(names)))
-        self.diagnostics_["effective_sample_size"] = dict(zip(names, size.tolist(), strict=True))
-        self.diagnostics_["share_clipped"] = dict(zip(names, clipped.tolist(), strict=True))
-        rare = [name for name, share in zip(names, clipped, strict=True) if share > MAX_CLIPPED]
-        if rare:
-            warnings.warn(
-                f"the probability of arm(s) {rare} is below {self.propensity_clip:g} for up to "
-                f"{100 * clipped.max():.0f} % of the rows, where the data hardly tell what the "
-                "treatment does; look at OverlapDisplay, and consider "
-                "ate(population='overlap') or ate(trim=(0.05, 0.95))",
-                OverlapWarning,
-                stacklevel=5,
-            )
+            return arms.law()
+        doses = MomentNet().fit(cross_fit, data.t, data.treatments.is_binary, settings)
+        self.law_net_ = doses
+        return doses.law(self.units_)
 
     # -- what the base class asks for ---------------------------------------------------------
 
@@ -399,8 +309,10 @@ class BaseThetaEstimator(BaseEffectEstimator):
     def _interval(
         self, X: np.ndarray, combine: np.ndarray, alpha: float, simultaneous: bool
     ) -> tuple[np.ndarray, np.ndarray]:
+        self._inference("effect_interval")
+        assert self.projection_ is not None
         seed = self.draw_seed_ if simultaneous else None
-        return self._inference("effect_interval").interval(X, combine, alpha, seed)
+        return self.projection_.interval(X, combine, alpha, seed)
 
     def _average(
         self,
@@ -414,7 +326,8 @@ class BaseThetaEstimator(BaseEffectEstimator):
             return engine.average(combine, population, trim)
         if population != "all" or trim is not None:
             raise ValueError("`population` and `trim` must be left alone when `X` is given")
-        estimate, variance = engine.average_of(X, combine)
+        assert self.projection_ is not None
+        estimate, variance = self.projection_.average(X, combine)
         return estimate, np.diag(variance), len(X)
 
     def _plug_in_average(self, X: np.ndarray | None, combine: np.ndarray) -> np.ndarray | None:
@@ -498,15 +411,7 @@ class BaseThetaEstimator(BaseEffectEstimator):
         return float(1 - losses[0] / losses[1])
 
     def _diagnostic_lines(self) -> list[str]:
-        found = self.diagnostics_
-        lines = [
-            f"smallest eigenvalue of the expected Hessian: {found['smallest_eigenvalue']:.3g}"
-        ]
-        if "effective_sample_size" in found:
-            sizes = ", ".join(f"{k} {v:.0f}" for k, v in found["effective_sample_size"].items())
-            shares = ", ".join(f"{k} {100 * v:.1f} %" for k, v in found["share_clipped"].items())
-            lines += [f"effective sample size by arm: {sizes}", f"propensity clipped: {shares}"]
-        return lines
+        return describe_diagnostics(self.diagnostics_)
 
 
 def squared_error(module: nn.Module, batch: Batch) -> Tensor:
@@ -522,10 +427,3 @@ def squared_error(module: nn.Module, batch: Batch) -> Tensor:
     Tensor of shape (n_members,)
     """
     return weighted_mean(0.5 * ((batch.y - module(batch.X)) ** 2).sum(-1), batch.w)
-
-
-def _strata(data: FitData) -> tuple[np.ndarray, np.ndarray]:
-    n = len(data.X)
-    strata = data.t if data.t.ndim == 1 else np.zeros(n, dtype=int)
-    order = data.y[:, 0] if data.outcomes.kinds == ("binary",) else np.zeros(n)
-    return strata, order

@@ -45,7 +45,7 @@ def no_training(monkeypatch):
     def fail(*args, **kwargs):
         pytest.fail("training was started")
 
-    monkeypatch.setattr("sklcausal._theta_estimator.fit_ensemble", fail)
+    monkeypatch.setattr("skorch.NeuralNet.initialize", fail)
 
 
 def refuse(message, X=X, T=T, y=Y, error=ValueError, params=None, **fields):

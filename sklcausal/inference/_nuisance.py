@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.special import log_softmax, softmax
+from scipy.special import expit, log_softmax, softmax
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sklcausal._draws import Batch, MemberRows
+from sklcausal._cross_fit import CrossFit
+from sklcausal._draws import Batch
 from sklcausal._ensemble import Recipe
-from sklcausal._member_data import make_training_data
-from sklcausal._screening import Candidate, Task, fit_ensemble
-from sklcausal._training import TrainingOptions
+from sklcausal._screening import Candidate
 from sklcausal.inference._law import ArmLaw, MomentLaw
+from sklcausal.inference._units import EngineUnits
 from sklcausal.nn._bodies import MLPModule
 
 MAX_CALIBRATION_ROWS = 50_000
@@ -37,6 +37,24 @@ class NuisanceSettings:
     candidates: Sequence[Candidate]
     clip: float
 
+    def recipe(self, n_out: int) -> Recipe:
+        """Name the network.
+
+        Parameters
+        ----------
+        n_out : int
+
+        Returns
+        -------
+        Recipe
+        """
+        arguments = {
+            "widths": tuple(self.widths),
+            "n_out": n_out,
+            "activation": self.activation,
+        }
+        return Recipe(MLPModule, arguments)
+
 
 class PropensityNet:
     """Probabilities of the arms given x.
@@ -51,82 +69,49 @@ class PropensityNet:
     """
 
     def fit(
-        self,
-        X: np.ndarray,
-        t: np.ndarray,
-        n_arms: int,
-        weight: np.ndarray | None,
-        folds: np.ndarray,
-        members: Sequence[MemberRows],
-        centre: np.ndarray,
-        settings: NuisanceSettings,
-        options: TrainingOptions,
+        self, cross_fit: CrossFit, t: np.ndarray, n_arms: int, settings: NuisanceSettings
     ) -> PropensityNet:
         """Train one network per fold and set its temperature on its validation rows.
 
         Parameters
         ----------
-        X : ndarray of shape (n_samples, n_features)
+        cross_fit : CrossFit
         t : ndarray of int of shape (n_samples,)
         n_arms : int
-        weight : ndarray of shape (n_samples,) or None
-        folds : ndarray of int of shape (n_samples,)
-        members : sequence of MemberRows
-        centre : ndarray of shape (n_features,)
         settings : NuisanceSettings
-        options : TrainingOptions
 
         Returns
         -------
         self : PropensityNet
         """
         self.clip = settings.clip
-        arguments = {
-            "widths": tuple(settings.widths),
-            "n_out": n_arms,
-            "activation": settings.activation,
-        }
-        data, _ = make_training_data(
-            X,
-            t,
-            t[:, None].astype(float),
-            weight,
-            members,
-            centre,
-            np.zeros(1, dtype=bool),
-            options.device,
-        )
-        start = np.stack([_log_shares(t[m.train], n_arms) for m in members])
-        task = Task(
-            Recipe(MLPModule, arguments),
+        trained = cross_fit.train(
+            settings.recipe(n_arms),
             cross_entropy,
-            X,
-            centre,
-            data,
-            members,
-            start,
-            "propensity",
+            np.zeros((len(t), 1)),
+            t,
+            start=lambda rows: _log_shares(t[rows], n_arms),
+            candidates=settings.candidates,
+            label="propensity",
         )
-        self.ensemble, self.candidate_, _ = fit_ensemble(task, settings.candidates, options)
-        self.temperature_ = self._temperatures(X, t, members)
-        raw = np.empty((len(X), n_arms))
-        for k in range(len(members)):
-            rows = np.flatnonzero(folds == k)
-            logits, _ = self.ensemble.member(k, X, rows)
+        self.ensemble, self.candidate_ = trained.ensemble, trained.candidate
+        self.temperature_ = self._temperatures(cross_fit, t)
+        raw = np.empty((len(t), n_arms))
+        for k, rows in cross_fit.held_out():
+            logits, _ = self.ensemble.member(k, cross_fit.X, rows)
             raw[rows] = softmax(logits.astype(float) / self.temperature_[k], axis=1)
         self.propensity_ = clip_propensity(raw, self.clip)
         self.share_clipped_ = (raw < self.clip).mean(axis=0)
         return self
 
-    def _temperatures(
-        self, X: np.ndarray, t: np.ndarray, members: Sequence[MemberRows]
-    ) -> np.ndarray:
+    def _temperatures(self, cross_fit: CrossFit, t: np.ndarray) -> np.ndarray:
+        members = cross_fit.members
         total = np.zeros((len(members), len(TEMPERATURES)))
         if not any(len(m.valid) for m in members):
             return np.ones(len(members))
         for k, member in enumerate(members):
             rows = member.valid[:MAX_CALIBRATION_ROWS]
-            logits, _ = self.ensemble.member(k, X, rows)
+            logits, _ = self.ensemble.member(k, cross_fit.X, rows)
             scaled = log_softmax(logits.astype(float) / TEMPERATURES[:, None, None], axis=2)
             total[k] -= scaled[:, np.arange(len(rows)), t[rows]].sum(axis=1)
         return TEMPERATURES[total.argmin(axis=1)]
@@ -170,30 +155,20 @@ class MomentNet:
 
     def fit(
         self,
-        X: np.ndarray,
+        cross_fit: CrossFit,
         t: np.ndarray,
         is_binary: Sequence[bool],
-        weight: np.ndarray | None,
-        folds: np.ndarray,
-        members: Sequence[MemberRows],
-        centre: np.ndarray,
         settings: NuisanceSettings,
-        options: TrainingOptions,
     ) -> MomentNet:
         """Train one network per fold by the likelihood of T.
 
         Parameters
         ----------
-        X : ndarray of shape (n_samples, n_features)
+        cross_fit : CrossFit
         t : ndarray of shape (n_samples, n_treatments)
         is_binary : sequence of bool
             Treatments that are 0 or 1.
-        weight : ndarray of shape (n_samples,) or None
-        folds : ndarray of int of shape (n_samples,)
-        members : sequence of MemberRows
-        centre : ndarray of shape (n_features,)
         settings : NuisanceSettings
-        options : TrainingOptions
 
         Returns
         -------
@@ -201,33 +176,22 @@ class MomentNet:
         """
         self.is_binary = np.asarray(is_binary, dtype=bool)
         k = t.shape[1]
-        arguments = {
-            "widths": tuple(settings.widths),
-            "n_out": 2 * k,
-            "activation": settings.activation,
-        }
-        data, self.units = make_training_data(
-            X,
-            np.zeros(len(t), dtype=int),
+        trained = cross_fit.train(
+            settings.recipe(2 * k),
+            _TreatmentLikelihood(torch.as_tensor(self.is_binary, device=cross_fit.options.device)),
             t,
-            weight,
-            members,
-            centre,
-            ~self.is_binary,
-            options.device,
+            standardise=~self.is_binary,
+            start=lambda rows: np.zeros(2 * k),
+            candidates=settings.candidates,
+            label="treatment",
         )
-        loss = _TreatmentLikelihood(torch.as_tensor(self.is_binary, device=options.device))
-        start = np.zeros((len(members), 2 * k))
-        task = Task(
-            Recipe(MLPModule, arguments), loss, X, centre, data, members, start, "treatment"
-        )
-        self.ensemble, self.candidate_, _ = fit_ensemble(task, settings.candidates, options)
-        self.inflation_ = np.ones((len(members), k))
-        self.inflation_ = self._calibrate(X, t, members)
+        self.ensemble, self.candidate_ = trained.ensemble, trained.candidate
+        self.units = trained.units
+        self.inflation_ = np.ones((cross_fit.n_members, k))
+        self.inflation_ = self._calibrate(cross_fit, t)
         self.mean_, self.sd_ = np.empty(t.shape), np.empty(t.shape)
-        for j in range(len(members)):
-            rows = np.flatnonzero(folds == j)
-            theta, _ = self.ensemble.member(j, X, rows)
+        for j, rows in cross_fit.held_out():
+            theta, _ = self.ensemble.member(j, cross_fit.X, rows)
             self.mean_[rows], self.sd_[rows] = self._moments(theta, j)
         residual = (t - self.mean_) / self.sd_
         self.correlation_ = np.atleast_2d(np.corrcoef(residual.T)) if k > 1 else np.ones((1, 1))
@@ -236,7 +200,7 @@ class MomentNet:
     def _moments(self, theta: np.ndarray, member: int) -> tuple[np.ndarray, np.ndarray]:
         mean, log_variance = np.split(theta.astype(float), 2, axis=1)
         scale = self.units.y_scale[member]
-        p = 1 / (1 + np.exp(-np.clip(mean, -30, 30)))
+        p = expit(mean)
         sd = np.exp(0.5 * np.clip(log_variance, -LOG_VARIANCE_BOUND, LOG_VARIANCE_BOUND)) * scale
         sd = np.maximum(sd * self.inflation_[member], SD_FLOOR * scale)
         bernoulli_sd = np.sqrt(np.clip(p * (1 - p), 0.01**2, None))
@@ -245,13 +209,11 @@ class MomentNet:
             np.where(self.is_binary, bernoulli_sd, sd),
         )
 
-    def _calibrate(
-        self, X: np.ndarray, t: np.ndarray, members: Sequence[MemberRows]
-    ) -> np.ndarray:
-        squares, counts = np.zeros(self.inflation_.shape), np.zeros(len(members))
-        for k, member in enumerate(members):
+    def _calibrate(self, cross_fit: CrossFit, t: np.ndarray) -> np.ndarray:
+        squares, counts = np.zeros(self.inflation_.shape), np.zeros(cross_fit.n_members)
+        for k, member in enumerate(cross_fit.members):
             rows = member.valid[:MAX_CALIBRATION_ROWS]
-            theta, _ = self.ensemble.member(k, X, rows)
+            theta, _ = self.ensemble.member(k, cross_fit.X, rows)
             mean, sd = self._moments(theta, k)
             squares[k] += (((t[rows] - mean) / sd) ** 2).sum(axis=0)
             counts[k] += len(rows)
@@ -259,14 +221,20 @@ class MomentNet:
             return np.ones(self.inflation_.shape)
         return np.sqrt(squares / counts[:, None])
 
-    def law(self) -> MomentLaw:
+    def law(self, units: EngineUnits) -> MomentLaw:
         """Return what inference averages over.
+
+        Parameters
+        ----------
+        units : EngineUnits
+            In which inference computes.
 
         Returns
         -------
         MomentLaw
         """
-        return MomentLaw(self.mean_, self.sd_, self.correlation_)
+        sd = self.sd_ / units.t_scale
+        return MomentLaw(units.treatments(self.mean_), sd, self.correlation_)
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Average the members' means for new rows.

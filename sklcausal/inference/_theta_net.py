@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from sklcausal._cross_fit import CrossFit
 from sklcausal._ensemble import Ensemble
 from sklcausal.structural._base import StructuralModel, Units
 
@@ -77,15 +78,12 @@ class ThetaNet:
         """
         return self.model.cells(torch.as_tensor(theta)).numpy()
 
-    def held_out(
-        self, X: np.ndarray, folds: np.ndarray
-    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    def held_out(self, cross_fit: CrossFit) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Compute theta and features of each fold with the member that never saw it.
 
         Parameters
         ----------
-        X : ndarray of shape (n_samples, n_features)
-        folds : ndarray of int of shape (n_samples,)
+        cross_fit : CrossFit
 
         Yields
         ------
@@ -93,15 +91,11 @@ class ThetaNet:
         theta : ndarray of shape (n_rows, n_params)
         features : ndarray of shape (n_rows, n_heads, n_hidden)
         """
-        X = self.seen(X)
-        for k in range(self.ensemble.n_members):
-            rows = np.flatnonzero(folds == k)
-            theta, features = self.ensemble.member(k, X, rows)
-            yield (
-                rows,
-                self.model.to_outcome_units(theta[None].astype(float), self.units.of(k))[0],
-                features,
-            )
+        X = self.seen(cross_fit.X)
+        for k, rows in cross_fit.held_out():
+            raw, features = self.ensemble.member(k, X, rows)
+            theta = self.model.to_outcome_units(raw[None].astype(float), self.units.of(k))[0]
+            yield rows, theta, features
 
     def theta(self, X: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
         """Compute theta of all members, chunk by chunk of rows.

@@ -1,0 +1,96 @@
+"""Say how far the data support the inference: overlap and conditioning."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from sklcausal.exceptions import OverlapWarning
+from sklcausal.inference._engine import Engine
+
+MAX_CLIPPED = 0.02
+
+
+def diagnose(engine: Engine, law_net: Any) -> dict[str, Any]:
+    """Collect what `diagnostics_` holds.
+
+    Parameters
+    ----------
+    engine : Engine
+    law_net : PropensityNet, MomentNet or None
+        The network of the treatment, if one was trained.
+
+    Returns
+    -------
+    dict
+    """
+    found: dict[str, Any] = {
+        "smallest_eigenvalue": engine.signals.smallest_eigenvalue,
+        "n_regularised": engine.signals.n_regularised,
+    }
+    if engine.propensity is None:
+        return found
+    names = engine.treatments.names
+    clipped = getattr(law_net, "share_clipped_", np.zeros(len(names)))
+    size = engine.effective_sample_size()
+    found["effective_sample_size"] = dict(zip(names, size.tolist(), strict=True))
+    found["share_clipped"] = dict(zip(names, clipped.tolist(), strict=True))
+    return found
+
+
+def warn_of_overlap(diagnostics: dict[str, Any], clip: float) -> None:
+    """Warn where the probability of an arm was clipped in many rows, and name remedies.
+
+    Parameters
+    ----------
+    diagnostics : dict
+        From `diagnose`.
+    clip : float
+        Bound of the probabilities.
+
+    Warns
+    -----
+    OverlapWarning
+        If more than 2 % of the rows were clipped.
+    """
+    clipped = diagnostics.get("share_clipped", {})
+    rare = [name for name, share in clipped.items() if share > MAX_CLIPPED]
+    if rare:
+        warnings.warn(
+            f"the probability of arm(s) {rare} is below {clip:g} for up to "
+            f"{100 * max(clipped.values()):.0f} % of the rows, where the data hardly tell what "
+            "the treatment does; look at OverlapDisplay, and consider "
+            "ate(population='overlap') or ate(trim=(0.05, 0.95))",
+            OverlapWarning,
+            stacklevel=6,
+        )
+
+
+def describe_diagnostics(diagnostics: dict[str, Any]) -> list[str]:
+    """Format the diagnostics as lines below a summary.
+
+    Parameters
+    ----------
+    diagnostics : dict
+        From `diagnose`.
+
+    Returns
+    -------
+    list of str
+    """
+    lines = [
+        f"smallest eigenvalue of the expected Hessian: {diagnostics['smallest_eigenvalue']:.3g}"
+    ]
+    if "effective_sample_size" in diagnostics:
+        sizes = ", ".join(
+            f"{name} {size:.0f}" for name, size in diagnostics["effective_sample_size"].items()
+        )
+        shares = ", ".join(
+            f"{name} {100 * share:.1f} %" for name, share in diagnostics["share_clipped"].items()
+        )
+        lines += [f"effective sample size by arm: {sizes}", f"propensity clipped: {shares}"]
+    return lines
