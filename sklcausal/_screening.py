@@ -14,7 +14,8 @@ import numpy as np
 
 from sklcausal._draws import MemberRows, TrainingData
 from sklcausal._ensemble import Ensemble, MemberModule, Recipe
-from sklcausal._training import MemberLoss, MemberNet, ProgressBar, TrainingOptions
+from sklcausal._progress import ProgressBar
+from sklcausal._training import MemberLoss, MemberNet, TrainingOptions
 from sklcausal.nn._encoder import make_encoding
 from sklcausal.nn._layers import reset_members
 
@@ -96,7 +97,7 @@ class _Run:
 
     def losses(self) -> dict[Candidate, float]:
         """Average each candidate's best validation losses over the members."""
-        by_candidate = self.net.best_loss_.reshape(len(self.candidates), -1).mean(axis=1)
+        by_candidate = self.net.stopping_.best_loss.reshape(len(self.candidates), -1).mean(axis=1)
         return dict(zip(self.candidates, by_candidate.tolist(), strict=True))
 
     def keep(self, left: Sequence[Candidate]) -> None:

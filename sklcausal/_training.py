@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,10 +15,10 @@ from skorch.callbacks import Callback, EpochTimer
 from torch import Tensor, nn
 
 from sklcausal._draws import Batch, Draws, MemberRows, TrainingData
+from sklcausal._stopping import MemberStopping
 from sklcausal.exceptions import TrainingDivergedError
 
 VALIDATION_CHUNK = 16_384
-MIN_GAIN = 0.01
 BATCH_EVENTS = ("on_batch_begin", "on_grad_computed", "on_batch_end")
 
 
@@ -96,10 +95,9 @@ class MemberNet(NeuralNet):
         self.decay_ = np.asarray(weight_decay, dtype=float)
         self.active_ = list(range(n_members))
         self.generators_ = [torch.Generator().manual_seed(m.seed) for m in self.members_]
-        self.best_loss_ = np.full(n_members, np.inf)
-        self.mark_ = np.full(n_members, np.inf)
-        self.best_epoch_ = np.zeros(n_members, dtype=int)
-        self.lr_factor_ = np.ones(n_members)
+        self.stopping_ = MemberStopping(
+            n_members, options.patience, options.lr_schedule, options.max_epochs
+        )
         self.epoch_ = 0
         self._sums: dict[str, tuple[Any, Any]] = {}
         self._heard: set[str] = set()
@@ -190,7 +188,7 @@ class MemberNet(NeuralNet):
                 self._named = list(self.get_all_learnable_params())
                 self._shrink = b"", None, None
             self.notify("on_epoch_begin", **sets)
-            self._schedule()
+            self.stopping_.begin_epoch(self.epoch_)
             self._sums = {}
             self.run_single_epoch(iterators[0], True, "train", self.train_step)
             self.run_single_epoch(iterators[1], False, "valid", self.validation_step)
@@ -252,7 +250,7 @@ class MemberNet(NeuralNet):
 
     def _step(self, named: list[tuple[str, Tensor]]) -> None:
         lr = self.optimizer_.param_groups[0]["lr"]
-        factor = self.lr_factor_[self.active_]
+        factor = self.stopping_.lr_factor[self.active_]
         with torch.no_grad():
             self._decay(named, lr * factor * self.decay_[self.active_])
             if (factor == 1).all():
@@ -284,11 +282,6 @@ class MemberNet(NeuralNet):
         shrink = (bound / norm.clamp_min(1e-12)).clamp_max(1.0)
         torch._foreach_mul_(grads, [shrink.reshape(-1, *[1] * (g.dim() - 1)) for g in grads])
 
-    def _schedule(self) -> None:
-        if self.options_.lr_schedule == "cosine":
-            progress = min(1.0, self.epoch_ / self.options_.max_epochs)
-            self.lr_factor_[:] = 0.5 * (1 + math.cos(math.pi * progress)) + 1e-3
-
     def _end_epoch(self) -> None:
         """Compare each active member with its best, keep what improved, retire what stopped."""
         self.epoch_ += 1
@@ -300,29 +293,12 @@ class MemberNet(NeuralNet):
             by_member[self.active_] = means[part]
             self.history.record(f"{part}_loss_members", by_member.tolist())
         self._check_finite(means)
-        active = np.array(self.active_)
-        judged = means.get("valid")
-        improved = (
-            np.ones(len(active), bool) if judged is None else judged < self.best_loss_[active]
+        improved, goes_on = self.stopping_.record(
+            self.epoch_, np.array(self.active_), means.get("valid"), means["train"]
         )
-        if judged is not None:
-            self.best_loss_[active[improved]] = judged[improved]
-        else:
-            self.best_loss_[active] = means["train"]
         self._store_best(improved)
-        # an improvement too small to matter does not prolong training
-        gain = self.mark_[active] - self.best_loss_[active]
-        clear = improved & ~(gain < MIN_GAIN * np.abs(self.mark_[active]))
-        self.mark_[active[clear]] = self.best_loss_[active[clear]]
-        self.best_epoch_[active[clear]] = self.epoch_
-        stale = self.epoch_ - self.best_epoch_[active]
-        if self.options_.lr_schedule == "plateau":
-            every = max(1, self.options_.patience // 3)
-            at_step = (stale > 0) & (stale % every == 0)
-            self.lr_factor_[active[at_step]] *= 0.5
-        keep = stale < self.options_.patience
-        if not keep.all():
-            self.keep_members(np.flatnonzero(keep))
+        if not goes_on.all():
+            self.keep_members(np.flatnonzero(goes_on))
 
     def _check_finite(self, means: dict[str, np.ndarray]) -> None:
         for part, values in means.items():
@@ -449,53 +425,3 @@ def _member_buffers(module: nn.Module) -> Iterator[tuple[nn.Module, str, Tensor]
         for name, value in list(part.named_buffers(recurse=False)):
             if name not in shared:
                 yield part, name, value
-
-
-class ProgressBar(Callback):
-    """Show epochs, loss and remaining time.
-
-    Parameters
-    ----------
-    label : str
-        What is being trained.
-    total : int
-        Most epochs there can be.
-    """
-
-    def __init__(self, label: str, total: int):
-        self.label, self.total = label, total
-
-    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
-        """Open the bar.
-
-        Parameters
-        ----------
-        net : MemberNet
-        **kwargs : object
-        """
-        from tqdm.auto import tqdm
-
-        self.bar_ = tqdm(total=self.total, initial=net.epoch_, desc=self.label, unit="epoch")
-
-    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        """Move the bar on.
-
-        Parameters
-        ----------
-        net : MemberNet
-        **kwargs : object
-        """
-        last = net.history[-1]
-        loss = last.get("valid_loss", last.get("train_loss"))
-        self.bar_.set_postfix(loss=f"{loss:.4f}", members=len(net.active_), refresh=False)
-        self.bar_.update()
-
-    def on_train_end(self, net: Any, **kwargs: Any) -> None:
-        """Close the bar.
-
-        Parameters
-        ----------
-        net : MemberNet
-        **kwargs : object
-        """
-        self.bar_.close()

@@ -137,10 +137,19 @@ def test_keyboard_interrupt_keeps_the_best_weights(data, at):
 
 
 def test_training_without_validation_part_uses_all_epochs(data):
-    est = TARNet(**SMALL, max_epochs=4, validation_fraction=None, weight_decay=1.0)
-    est.set_params(numeric_encoding=None).fit(data.X, data.T, data.y)
-    assert len(est.history_) == 4
+    est = TARNet(**SMALL, max_epochs=6, patience=1, validation_fraction=None, weight_decay=1.0)
+    est.set_params(numeric_encoding=None, lr=1e-6).fit(data.X, data.T, data.y)
+    assert len(est.history_) == 6  # though the loss hardly falls
     assert "valid_loss" not in est.history_[-1]
+
+
+def test_large_counts_do_not_stop_training_early():
+    # the log-likelihood of large counts is far from 0, next to which any gain looks small
+    rng = np.random.default_rng(0)
+    X, T = rng.normal(size=(400, 3)), rng.integers(0, 2, 400)
+    y = rng.poisson(np.exp(7 + 0.5 * X[:, 0] + 0.2 * T))
+    est = TARNet(**SMALL, outcome="count", max_epochs=60, numeric_encoding=None, weight_decay=0.1)
+    assert est.fit(X, T, y).score(X, T, y) > 0.9
 
 
 @pytest.mark.parametrize("lr_schedule", ["cosine", "plateau"])

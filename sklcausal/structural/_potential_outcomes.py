@@ -229,6 +229,7 @@ class PotentialOutcomes(StructuralModel):
 _LOSSES = {
     "continuous": lambda index, y: 0.5 * (y - index) ** 2,
     "binary": lambda index, y: F.softplus(index) - y * index,
-    "count": lambda index, y: torch.exp(index) - y * index,
+    # half the deviance: 0 for a perfect fit, however large the counts are
+    "count": lambda index, y: torch.exp(index) - y - y * index + torch.xlogy(y, y),
 }
 _MEANS = {"continuous": lambda index: index, "binary": torch.sigmoid, "count": torch.exp}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from scipy.special import expit
+from scipy.special import expit, xlogy
 
 from sklcausal.structural import Linear, PotentialOutcomes, StructuralModel
 
@@ -24,7 +24,7 @@ class Kinds:
 LOSS = {
     "continuous": lambda y, v: 0.5 * (y - v) ** 2,
     "binary": lambda y, v: np.log1p(np.exp(v)) - y * v,
-    "count": lambda y, v: np.exp(v) - y * v,
+    "count": lambda y, v: np.exp(v) - y * v - y + xlogy(y, y),
 }
 
 
