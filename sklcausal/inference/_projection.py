@@ -11,7 +11,8 @@ import numpy as np
 
 from sklcausal.inference._splines import AdditiveSplines
 
-ROWS_PER_FEATURE = 5
+ROWS_PER_FEATURE = 3
+FEATURES_AT_2000, MOST_FEATURES = 40, 100
 LEARNED_SHARE = 0.2
 SMALLEST_EIGENVALUE = 1e-5
 
@@ -145,13 +146,15 @@ def _sum_by(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return total
 
 
-def allowed_features(n_features: int, arm_rows: np.ndarray) -> int:
+def allowed_features(n_features: int | str, n_samples: int, arm_rows: np.ndarray) -> int:
     """Limit the number of features by the smallest arm of a fold.
 
     Parameters
     ----------
-    n_features : int
-        As asked for.
+    n_features : int or 'auto'
+        As asked for. 'auto' grows with the cube root of the rows, so that what the features
+        cannot express shrinks along with the noise.
+    n_samples : int
     arm_rows : ndarray of int of shape (n_folds, n_arms)
         Rows of each arm in each fold.
 
@@ -159,6 +162,8 @@ def allowed_features(n_features: int, arm_rows: np.ndarray) -> int:
     -------
     int
     """
+    if isinstance(n_features, str):
+        n_features = min(MOST_FEATURES, round(FEATURES_AT_2000 * (n_samples / 2000) ** (1 / 3)))
     return int(min(n_features, arm_rows.min() // ROWS_PER_FEATURE))
 
 

@@ -12,11 +12,13 @@ import numpy as np
 # quantiles of the knots, by the number of features that a column gets; the outer knots stand far
 # out, since the spline is linear beyond them
 KNOTS = {
+    7: np.concatenate([[0.02], np.linspace(1 / 14, 13 / 14, 6), [0.98]]),
     5: np.concatenate([[0.02], np.linspace(0.12, 0.88, 4), [0.98]]),
     3: np.array([0.02, 0.35, 0.65, 0.98]),
     1: np.empty(0),
 }
-MIN_COLUMNS = 4
+# a column gets so many features only where they suffice for so many columns
+LEAST_COLUMNS = {7: 6, 5: 4, 3: 4, 1: 0}
 
 
 @dataclass
@@ -50,8 +52,9 @@ class AdditiveSplines:
         -------
         AdditiveSplines
         """
-        wanted = min(MIN_COLUMNS, X.shape[1])
-        per_column = next(df for df in KNOTS if n_features // df >= wanted or df == 1)
+        per_column = next(
+            df for df, least in LEAST_COLUMNS.items() if n_features // df >= min(least, X.shape[1])
+        )
         columns: list[int] = []
         knots: list[np.ndarray] = []
         for j in np.argsort(-importance, kind="stable").tolist():

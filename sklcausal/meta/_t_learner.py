@@ -130,7 +130,7 @@ class TLearner(BaseThetaEstimator):
         patience: int = 20,
         validation_fraction: float | None = 0.2,
         propensity_clip: float = 0.01,
-        n_features_interval: int = 40,
+        n_features_interval: int | str = "auto",
         device: str = "cpu",
         net_params: dict[str, Any] | None = None,
         callbacks: Sequence[Any] | None = None,

@@ -51,10 +51,11 @@ validation_fraction : float or None, default=0.2
     rows for ``max_epochs``.
 propensity_clip : float, default=0.01
     Estimated probabilities of an arm are kept at least this large.
-n_features_interval : int, default=40
+n_features_interval : 'auto' or int, default='auto'
     Most features on which the signal is projected for `effect_interval`; small arms allow fewer.
     A fifth of them are learned by the networks, the others are splines of the columns that the
-    networks found useful.
+    networks found useful. 'auto' takes 40 at 2,000 rows, more or fewer with the cube root of the
+    rows, and at most 100.
 device : {'cpu', 'cuda', 'mps', 'auto'} or str, default='cpu'
     Where the networks are trained; 'auto' takes a GPU where there is one.
 net_params : dict or None, default=None

@@ -89,6 +89,24 @@ def test_splines_take_the_most_important_columns_first():
     assert AdditiveSplines.learn(X, np.arange(6.0), 0).transform(X).shape == (200, 0)
 
 
+def test_many_features_give_columns_more_knots():
+    X = np.random.default_rng(0).normal(size=(200, 8))
+    for n_features, per_column in ((80, 7), (32, 5), (13, 3), (11, 1)):
+        splines = AdditiveSplines.learn(X, np.ones(8), n_features)
+        assert splines.transform(X).shape[1] == min(8, n_features // per_column) * per_column
+
+
+def test_features_grow_with_the_rows():
+    found = []
+    for n in (400, 1200):
+        data = make_confounded(n, overlap="strong", random_state=0)
+        est = TARNet(**{**SMALL, "max_epochs": 1, "n_folds": 2}).fit(data.X, data.T, data.y)
+        found.append(est.n_features_interval_)
+    assert found == [23, 34]  # 40 (n / 2000)^(1 / 3)
+    est.set_params(n_features_interval=3).fit(data.X, data.T, data.y)
+    assert est.n_features_interval_ == 3
+
+
 def test_binary_columns_enter_linearly():
     X = np.random.default_rng(0).integers(2, size=(200, 2)).astype(float)
     assert AdditiveSplines.learn(X, np.ones(2), 10).transform(X).shape == (200, 2)
@@ -123,7 +141,7 @@ def test_small_arms_get_fewer_features():
     data = make_confounded(600, random_state=0)
     keep = np.r_[np.flatnonzero(data.T == 0), np.flatnonzero(data.T == 1)[:60]]
     est = TARNet(**SMALL).fit(data.X[keep], data.T[keep], data.y[keep])
-    assert est.n_features_interval_ == 60 // 5 // 5
+    assert est.n_features_interval_ == 60 // 5 // 3
     low, high = est.effect_interval(data.X)
     assert (low < high).all()
 
