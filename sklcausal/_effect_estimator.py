@@ -17,8 +17,10 @@ from sklearn.utils.validation import check_is_fitted
 from sklcausal._contrasts import Contrasts
 from sklcausal._fit_data import FitData, check_fit_data, collect_fields, validate_X
 from sklcausal.exceptions import TargetError
+from sklcausal.inference._groups import Groups
 from sklcausal.inference._result import InferenceResult
 from sklcausal.targets import check_same_index
+from sklcausal.utils._frames import library_of, make_frame
 
 
 class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
@@ -252,22 +254,69 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
 
     @abstractmethod
     def _average(
-        self, X: np.ndarray | None, combine: np.ndarray, population: str, trim: Any
-    ) -> tuple[np.ndarray, np.ndarray, int]:
-        """Average contrasts: estimates, covariance, rows."""
+        self, X: np.ndarray | None, combine: np.ndarray, population: str, trim: Any, by: Any
+    ) -> tuple[np.ndarray, np.ndarray, int, Groups]:
+        """Average contrasts in groups: estimates and covariance (groups outside), rows, groups."""
+
+    def estimate(
+        self,
+        X: Any = None,
+        *,
+        T0: Any = None,
+        T1: Any = None,
+        population: str = "all",
+        trim: tuple[float, float] | None = None,
+        by: Any = None,
+    ) -> InferenceResult:
+        """Estimate average effects with standard errors, tests and intervals.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or None, default=None
+            Covariates of the people to average over, taken as fixed; None averages over the
+            training population.
+        T0, T1 : label or dose, default=None
+            As in `effect`.
+        population : {'all', 'treated', 'overlap'}, default='all'
+            'treated' averages over those who received T1, 'overlap' weights people by how much
+            their treatment was open.
+        trim : tuple of float or None, default=None
+            Keep only people all of whose propensities lie between the two bounds.
+        by : array-like of shape (n_samples,) or None, default=None
+            Labels of groups, for an average in each. One label for each row of X, or of the
+            training data if X is None. Labels must be functions of covariates, such as an age
+            band.
+
+        Returns
+        -------
+        InferenceResult
+            Estimates in outcome units, groups in sorted order, contrasts within, outcomes within.
+
+        Raises
+        ------
+        NotFittedError
+            If called before ``fit``.
+        IntervalNotAvailableError
+            If the estimator was fitted with ``n_folds=1``.
+        TargetError
+            If T0 or T1 is no known arm, or ``by`` was formed by T or y.
+        """
+        title = f"Average effects by {type(self).__name__}"
+        return self._result(X, T0, T1, population, trim, by, title)[0]
 
     def _result(
-        self, X: Any, T0: Any, T1: Any, population: str, trim: Any, title: str = ""
-    ) -> InferenceResult:
+        self, X: Any, T0: Any, T1: Any, population: str, trim: Any, by: Any, title: str = ""
+    ) -> tuple[InferenceResult, Groups]:
         check_is_fitted(self)
+        check_same_index(X=X, by=by)
         if X is not None:
             X = validate_X(self, X, reset=False)
         combine, names = self.contrasts_(T0, T1)
         flat = combine.reshape(-1, combine.shape[-1])
-        estimate, covariance, n = self._average(X, flat, population, trim)
+        estimate, covariance, n, groups = self._average(X, flat, population, trim, by)
         if not self.outcomes_.one_dim:
             names = [f"{name}: {outcome}" for name in names for outcome in self.outcome_names_]
-        return InferenceResult(estimate, covariance, names, title, n)
+        return InferenceResult(estimate, covariance, groups.name(names), title, n), groups
 
     def ate(
         self,
@@ -277,6 +326,7 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         T1: Any = None,
         population: str = "all",
         trim: tuple[float, float] | None = None,
+        by: Any = None,
     ) -> Any:
         """Estimate the average effect, in outcome units.
 
@@ -288,27 +338,23 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         ----------
         X : array-like of shape (n_samples, n_features) or None, default=None
             Covariates.
-        T0, T1 : label or dose, default=None
-            As in `effect`.
-        population : {'all', 'treated', 'overlap'}, default='all'
-            'treated' averages over those who received T1, 'overlap' weights people by how much
-            their treatment was open.
-        trim : tuple of float or None, default=None
-            Keep only people all of whose propensities lie between the two bounds.
+        T0, T1, population, trim, by : object
+            As in `estimate`.
 
         Returns
         -------
         float or ndarray of shape (n_contrasts,) or (n_contrasts, n_outcomes)
-            Average effect of each contrast.
+            Average effect of each contrast; with ``by`` behind an axis of groups, sorted by label.
         """
         check_is_fitted(self)
-        if population == "all" and trim is None:
+        if population == "all" and trim is None and by is None:
             rows = None if X is None else validate_X(self, X, reset=False)
             combine = self.contrasts_(T0, T1)[0]
             plug_in = self._plug_in_average(rows, combine.reshape(-1, combine.shape[-1]))
             if plug_in is not None:
                 return self._scalar(plug_in)
-        return self._scalar(self._result(X, T0, T1, population, trim).estimate)
+        result, groups = self._result(X, T0, T1, population, trim, by)
+        return self._by_group(result.estimate, groups)
 
     def _plug_in_average(self, X: np.ndarray | None, combine: np.ndarray) -> np.ndarray | None:
         """Average the effect where there is no inference, shape (n_targets,)."""
@@ -323,6 +369,7 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         T1: Any = None,
         population: str = "all",
         trim: tuple[float, float] | None = None,
+        by: Any = None,
     ) -> tuple[Any, Any]:
         """Compute a confidence interval of the average effect, in outcome units.
 
@@ -332,8 +379,8 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
             Covariates.
         alpha : float, default=0.05
             One minus the confidence level.
-        T0, T1, population, trim : object
-            As in `ate`.
+        T0, T1, population, trim, by : object
+            As in `estimate`.
 
         Returns
         -------
@@ -341,9 +388,9 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
             Bounds of the interval.
         """
         _check_alpha(alpha)
-        result = self._result(X, T0, T1, population, trim)
+        result, groups = self._result(X, T0, T1, population, trim, by)
         low, high = result.conf_int(alpha)
-        return self._scalar(low), self._scalar(high)
+        return self._by_group(low, groups), self._by_group(high, groups)
 
     def att(self, *, T0: Any = None, T1: Any = None) -> Any:
         """Estimate the average effect among those who received the treatment.
@@ -359,6 +406,11 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
             Average effect of each contrast among the treated.
         """
         return self.ate(T0=T0, T1=T1, population="treated")
+
+    def _by_group(self, values: np.ndarray, groups: Groups) -> Any:
+        if groups.labels == [None]:
+            return self._scalar(values)
+        return np.stack([self._scalar(own) for own in np.split(values, len(groups.labels))])
 
     def _scalar(self, values: np.ndarray) -> Any:
         shaped = self._shape(values.reshape(1, -1, self.outcomes_.n_outcomes))[0]
@@ -409,8 +461,7 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
             Table as text.
         """
         _check_alpha(alpha)
-        title = f"Average effects by {type(self).__name__}"
-        result = self._result(None, None, None, "all", None, title)
+        result = self.estimate()
         lines = [result.summary(alpha), f"rows: {result.n_samples}"]
         return "\n".join([*lines, *self._diagnostic_lines()])
 
@@ -449,17 +500,7 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
             "low": low.ravel(),
             "high": high.ravel(),
         }
-        if library is None:
-            library = "polars" if type(X).__module__.startswith("polars") else "pandas"
-        if library == "polars":
-            import polars
-
-            return polars.DataFrame(
-                {k: v.tolist() if v.dtype == object else v for k, v in columns.items()}
-            )
-        import pandas
-
-        return pandas.DataFrame(columns)
+        return make_frame(columns, library or library_of(X))
 
     # -- scikit-learn ---------------------------------------------------------------------
 

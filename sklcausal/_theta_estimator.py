@@ -29,6 +29,7 @@ from sklcausal.exceptions import IntervalNotAvailableError
 from sklcausal.inference._diagnostics import describe_diagnostics, diagnose, warn_of_overlap
 from sklcausal.inference._effect_projection import EffectProjection
 from sklcausal.inference._engine import Engine
+from sklcausal.inference._groups import Groups
 from sklcausal.inference._law import ArmLaw, TreatmentLaw
 from sklcausal.inference._nuisance import (
     MomentNet,
@@ -320,15 +321,16 @@ class BaseThetaEstimator(BaseEffectEstimator):
         combine: np.ndarray,
         population: str,
         trim: tuple[float, float] | None,
-    ) -> tuple[np.ndarray, np.ndarray, int]:
+        by: Any,
+    ) -> tuple[np.ndarray, np.ndarray, int, Groups]:
         engine = self._inference("ate_interval")
+        groups = Groups.read(by, len(self.folds_ if X is None else X))
         if X is None:
-            return engine.average(combine, population, trim)
+            return *engine.average(combine, population, trim, groups), groups
         if population != "all" or trim is not None:
             raise ValueError("`population` and `trim` must be left alone when `X` is given")
         assert self.projection_ is not None
-        estimate, variance = self.projection_.average(X, combine)
-        return estimate, np.diag(variance), len(X)
+        return *self.projection_.average(X, combine, groups), len(X), groups
 
     def _plug_in_average(self, X: np.ndarray | None, combine: np.ndarray) -> np.ndarray | None:
         if self.engine_ is not None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.linalg import block_diag
 
 POPULATIONS = ("all", "treated", "overlap")
 
@@ -13,36 +14,58 @@ def ratio_average(
     numerator: np.ndarray,
     denominator: np.ndarray,
     weight: np.ndarray,
-    cluster: np.ndarray | None = None,
     extra: np.ndarray | float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Divide weighted sums, with the covariance of the ratios.
+    """Divide weighted sums.
 
     Parameters
     ----------
     numerator : ndarray of shape (n, n_targets)
     denominator : ndarray of shape (n, 1) or (n, n_targets)
     weight : ndarray of shape (n,)
-    cluster : ndarray of int of shape (n,) or None
-        Errors are summed within clusters.
     extra : ndarray of shape (n, n_targets) or float
         What the influence value of the numerator has beside it, given the estimate.
 
     Returns
     -------
     estimate : ndarray of shape (n_targets,)
-    covariance : ndarray of shape (n_targets, n_targets)
+    move : ndarray of shape (n, n_targets)
+        How far each row moves the estimates.
     """
     total = weight @ denominator
     estimate = (weight @ numerator) / total
-    error = weight[:, None] * (numerator - denominator * estimate + extra) / total
-    if cluster is not None:
-        _, codes = np.unique(cluster, return_inverse=True)
-        summed = np.zeros((codes.max() + 1, error.shape[1]))
-        np.add.at(summed, codes, error)
-        error = summed
-    n = len(error)
-    return estimate, error.T @ error * (n / max(n - 1, 1))
+    return estimate, weight[:, None] * (numerator - denominator * estimate + extra) / total
+
+
+def covariance_of_moves(
+    moves: list[np.ndarray], rows: list[np.ndarray], cluster: np.ndarray | None
+) -> np.ndarray:
+    """Compute the covariance of estimates from disjoint groups of rows.
+
+    Parameters
+    ----------
+    moves : list of ndarray of shape (n_rows, n_targets)
+        How far the rows of a group move its estimates.
+    rows : list of ndarray of int
+        Rows of each group.
+    cluster : ndarray of int of shape (n,) or None
+        Errors are summed within clusters, which may reach over groups.
+
+    Returns
+    -------
+    ndarray of shape (n_groups * n_targets, n_groups * n_targets)
+    """
+    if cluster is None:
+        return block_diag(*[m.T @ m * (len(m) / max(len(m) - 1, 1)) for m in moves])
+    n_clusters = cluster.max() + 1
+    parts = []
+    for move, own in zip(moves, rows, strict=True):
+        summed = np.zeros((n_clusters, move.shape[1]))
+        np.add.at(summed, cluster[own], move)
+        n_own = len(np.unique(cluster[own]))
+        parts.append(summed * np.sqrt(n_own / max(n_own - 1, 1)))
+    joint = np.hstack(parts)
+    return joint.T @ joint
 
 
 def overlap_weight(propensity: np.ndarray) -> np.ndarray:
@@ -65,7 +88,6 @@ def overlap_average(
     t: np.ndarray,
     propensity: np.ndarray,
     weight: np.ndarray,
-    cluster: np.ndarray | None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Average contrasts with weights ``h = 1 / sum_a (1 / pi_a)``.
 
@@ -76,12 +98,12 @@ def overlap_average(
     t : ndarray of int of shape (n,)
     propensity : ndarray of shape (n, n_arms)
     weight : ndarray of shape (n,)
-    cluster : ndarray of int of shape (n,) or None
 
     Returns
     -------
     estimate : ndarray of shape (n_targets,)
-    covariance : ndarray of shape (n_targets, n_targets)
+    move : ndarray of shape (n, n_targets)
+        How far each row moves the estimates.
 
     References
     ----------
@@ -93,7 +115,7 @@ def overlap_average(
     # the weights depend on propensities, whose own influence is 1{T = a} - pi_a
     surprise = (np.eye(propensity.shape[1])[t] - propensity) / propensity**2
     extra = h**2 * surprise.sum(axis=1, keepdims=True) * (value - estimate)
-    return ratio_average(h * psi, h, weight, cluster, extra)
+    return ratio_average(h * psi, h, weight, extra)
 
 
 def treated_average(
@@ -103,7 +125,6 @@ def treated_average(
     control: np.ndarray,
     odds: np.ndarray,
     weight: np.ndarray,
-    cluster: np.ndarray | None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Average contrasts over those who received the treatment.
 
@@ -118,12 +139,12 @@ def treated_average(
     odds : ndarray of shape (n, n_targets)
         Propensity of the treatment over that of the reference arm.
     weight : ndarray of shape (n,)
-    cluster : ndarray of int of shape (n,) or None
 
     Returns
     -------
     estimate : ndarray of shape (n_targets,)
-    covariance : ndarray of shape (n_targets, n_targets)
+    move : ndarray of shape (n, n_targets)
+        How far each row moves the estimates.
     """
     numerator = (treated - odds * control) * (y - baseline)
-    return ratio_average(numerator, treated.astype(float), weight, cluster)
+    return ratio_average(numerator, treated.astype(float), weight)

@@ -11,17 +11,20 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.sparse import csr_array
 from scipy.stats import norm
 
 from sklcausal._cross_fit import CrossFit
 from sklcausal.exceptions import IntervalNotAvailableError
 from sklcausal.inference._engine import Engine
+from sklcausal.inference._groups import Groups
 from sklcausal.inference._influence import directional_derivative
 from sklcausal.inference._projection import (
     FoldProjection,
     allowed_features,
     evaluate_projection,
     fit_projection,
+    moves_of_projection,
 )
 from sklcausal.inference._theta_net import ThetaNet
 
@@ -216,7 +219,9 @@ class EffectProjection:
         low, high = centre - critical * error, centre + critical * error
         return np.minimum(low, effect), np.maximum(high, effect)
 
-    def average(self, X: np.ndarray, combine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def average(
+        self, X: np.ndarray, combine: np.ndarray, groups: Groups
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Average the effect over given rows, with the variance of the projection at their mean.
 
         Parameters
@@ -224,24 +229,37 @@ class EffectProjection:
         X : ndarray of shape (n, n_features)
         combine : ndarray of shape (n_targets, n_cells)
             In outcome units.
+        groups : Groups
 
         Returns
         -------
-        estimate : ndarray of shape (n_targets,)
-        variance : ndarray of shape (n_targets,)
+        estimate : ndarray of shape (n_groups * n_targets,)
+        covariance : ndarray of shape (n_groups * n_targets, n_groups * n_targets)
+            NaN between contrasts of different arms, whose projections are kept apart.
         """
-        parts = self._targets(combine)
-        by_member = np.zeros((self.net.ensemble.n_members, len(combine)))
-        sums: list[list[Any]] = [[0.0] * len(basis.folds) for basis, _, _ in parts]
+        parts, n_groups = self._targets(combine), len(groups.labels)
+        size = np.bincount(groups.codes)[groups.codes]
+        share = csr_array((1 / size, groups.codes, np.arange(len(X) + 1)), (len(X), n_groups))
+        by_member = np.zeros((self.net.ensemble.n_members, n_groups, len(combine)))
+        means: list[list[Any]] = [[0.0] * len(basis.folds) for basis, _, _ in parts]
         for rows, theta, features in self.net.with_features(X):
-            by_member += self._plug_in(theta, combine).sum(axis=1) / len(X)
+            here = share[rows].T
+            by_member += np.stack([here @ own for own in self._plug_in(theta, combine)])
             for i, (basis, _, _) in enumerate(parts):
-                for k, own in enumerate(self._regressors(basis, X[rows], theta, features)):
-                    sums[i][k] = sums[i][k] + own.sum(axis=0, keepdims=True) / len(X)
-        variance = by_member.var(axis=0, ddof=1) / len(by_member)
-        for (basis, at, coef), means in zip(parts, sums, strict=True):
-            variance[at] += evaluate_projection(basis.folds, means, coef)[1][0]
-        return by_member.mean(axis=0), variance
+                for k, regressors in enumerate(self._regressors(basis, X[rows], theta, features)):
+                    means[i][k] = means[i][k] + here @ regressors
+        flat = by_member.reshape(len(by_member), -1)
+        covariance = np.full((n_groups * len(combine),) * 2, np.nan)
+        spread = np.atleast_2d(np.cov(flat.T)) / len(by_member)
+        for (basis, at, coef), own in zip(parts, means, strict=True):
+            where = (np.arange(n_groups)[:, None] * len(combine) + at).ravel()
+            moved = [
+                move.reshape(len(where), -1)
+                for move in moves_of_projection(basis.folds, own, coef)
+            ]
+            joint = sum(move @ move.T for move in moved)
+            covariance[np.ix_(where, where)] = joint + spread[np.ix_(where, where)]
+        return flat.mean(axis=0), covariance
 
     def _mean_effect(self, theta: np.ndarray, combine: np.ndarray) -> np.ndarray:
         # in the order of the estimator's own `effect`, so that the two agree to the last bit

@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from sklcausal._encoding import Treatments
 from sklcausal.exceptions import TargetError
 from sklcausal.inference import _averages as averages
+from sklcausal.inference._groups import Groups
 from sklcausal.inference._influence import influence_values
 from sklcausal.inference._law import ArmLaw, TreatmentLaw
 from sklcausal.inference._units import EngineUnits
@@ -82,9 +85,13 @@ class Engine:
         return first**2 / np.bincount(self.t, alpha**2, minlength=self.treatments.n_arms)
 
     def average(
-        self, combine: np.ndarray, population: str, trim: tuple[float, float] | None
+        self,
+        combine: np.ndarray,
+        population: str,
+        trim: tuple[float, float] | None,
+        groups: Groups,
     ) -> tuple[np.ndarray, np.ndarray, int]:
-        """Average contrasts over the training population.
+        """Average contrasts over the training population or groups of it.
 
         Parameters
         ----------
@@ -93,11 +100,12 @@ class Engine:
         population : {'all', 'treated', 'overlap'}
         trim : tuple of float or None
             Keep rows all of whose propensities lie within.
+        groups : Groups
 
         Returns
         -------
-        estimate : ndarray of shape (n_targets,)
-        covariance : ndarray of shape (n_targets, n_targets)
+        estimate : ndarray of shape (n_groups * n_targets,)
+        covariance : ndarray of shape (n_groups * n_targets, n_groups * n_targets)
         n_samples : int
             Rows that were averaged over.
         """
@@ -110,21 +118,41 @@ class Engine:
                 "`population` and `trim` need arms, but `T` was read as "
                 f"{self.treatments.kind}; use population='all' and trim=None"
             )
+        groups.check(self._observed())
         keep = self._kept(trim)
-        weight, cluster = self.weight[keep], None if self.cluster is None else self.cluster[keep]
         scaled = combine * self.units.cell_scale(combine.shape[1])
-        psi = self.signals.psi[keep] @ scaled.T
+        rows = [own[keep[own]] for own in groups.rows()]
+        estimates, moves = [], []
+        for label, own in zip(groups.labels, rows, strict=True):
+            if len(own) < 2:
+                where = "" if label is None else f" in group {label!r}"
+                raise ValueError(
+                    f"`trim` must leave at least 2 rows{where}, got {len(own)} with {trim}"
+                )
+            estimate, move = self._average(scaled, population, own, label)
+            estimates.append(estimate)
+            moves.append(move)
+        covariance = averages.covariance_of_moves(moves, rows, self.cluster)
+        return np.concatenate(estimates), covariance, int(keep.sum())
+
+    def _average(
+        self, scaled: np.ndarray, population: str, rows: np.ndarray, label: Any
+    ) -> tuple[np.ndarray, np.ndarray]:
+        weight = self.weight[rows]
+        if population == "treated":
+            return self._treated(scaled, rows, label)
+        psi = self.signals.psi[rows] @ scaled.T
         if population == "all":
-            found = averages.ratio_average(psi, np.ones((len(psi), 1)), weight, cluster)
-        elif population == "overlap":
-            assert self.propensity is not None
-            value = self.signals.value[keep] @ scaled.T
-            found = averages.overlap_average(
-                psi, value, self.t[keep], self.propensity[keep], weight, cluster
-            )
-        else:
-            found = self._treated(scaled, keep, weight, cluster)
-        return *found, int(keep.sum())
+            return averages.ratio_average(psi, np.ones((len(psi), 1)), weight)
+        assert self.propensity is not None
+        value = self.signals.value[rows] @ scaled.T
+        return averages.overlap_average(psi, value, self.t[rows], self.propensity[rows], weight)
+
+    def _observed(self) -> np.ndarray:
+        """Put treatments, or indicators of arms, and outcomes side by side."""
+        is_arm = self.t.ndim == 1
+        t = np.eye(self.treatments.n_arms)[self.t] if is_arm else self.t
+        return np.hstack([t, self.y])
 
     def _kept(self, trim: tuple[float, float] | None) -> np.ndarray:
         if trim is None:
@@ -137,30 +165,32 @@ class Engine:
         if not in_order:
             raise ValueError(f"`trim` must be two bounds with 0 <= low < high <= 1, got {trim!r}")
         assert self.propensity is not None
-        keep = np.all((self.propensity >= low) & (self.propensity <= high), axis=1)
-        if keep.sum() < 2:
-            raise ValueError(f"`trim` must leave at least 2 rows, got {keep.sum()} with {trim}")
-        return keep
+        return np.all((self.propensity >= low) & (self.propensity <= high), axis=1)
 
     def _treated(
-        self,
-        scaled: np.ndarray,
-        keep: np.ndarray,
-        weight: np.ndarray,
-        cluster: np.ndarray | None,
+        self, scaled: np.ndarray, rows: np.ndarray, label: Any
     ) -> tuple[np.ndarray, np.ndarray]:
         n_outcomes = self.n_outcomes
         a, c = scaled.argmax(axis=1), scaled.argmin(axis=1)
         unit = self.units.cell_scale(scaled.shape[1])[a]
-        t, y, value = self.t[keep, None], self.y[keep], self.signals.value[keep]
+        t, y, value = self.t[rows, None], self.y[rows], self.signals.value[rows]
         assert self.propensity is not None
-        e = self.propensity[keep]
+        e = self.propensity[rows]
+        treated = t == a // n_outcomes
+        if not (self.weight[rows] @ treated).all():
+            arm = self.treatments.labels[
+                int(a[(self.weight[rows] @ treated).argmin()] // n_outcomes)
+            ]
+            where = "" if label is None else f" in group {label!r}"
+            raise ValueError(
+                "`population='treated'` needs people who received the treatment, got none in "
+                f"arm {arm!r}{where}"
+            )
         return averages.treated_average(
             y[:, a % n_outcomes] * unit,
             value[:, c] * unit,
-            t == a // n_outcomes,
+            treated,
             t == c // n_outcomes,
             e[:, a // n_outcomes] / e[:, c // n_outcomes],
-            weight,
-            cluster,
+            self.weight[rows],
         )

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -167,6 +167,30 @@ def allowed_features(n_features: int | str, n_samples: int, arm_rows: np.ndarray
     return int(min(n_features, arm_rows.min() // ROWS_PER_FEATURE))
 
 
+def moves_of_projection(
+    folds: Sequence[FoldProjection], bases: Sequence[np.ndarray], combine: np.ndarray
+) -> Iterator[np.ndarray]:
+    """Compute how independent standard normal errors move the projected contrasts of rows.
+
+    Parameters
+    ----------
+    folds : sequence of FoldProjection
+    bases : sequence of ndarray of shape (n, n_coef), one per fold
+        Regressors at the rows.
+    combine : ndarray of shape (n_contrasts, n_outputs)
+        Contrasts as combinations of the outputs.
+
+    Yields
+    ------
+    ndarray of shape (n, n_contrasts, n_root)
+        One per fold; folds are independent.
+    """
+    for fold, basis in zip(folds, bases, strict=True):
+        root = fold.root.reshape(len(fold.root), combine.shape[1], -1)
+        by_contrast = np.einsum("co,roq->cqr", combine, root)
+        yield np.stack([basis @ part for part in by_contrast], axis=1) / len(folds)
+
+
 def evaluate_projection(
     folds: Sequence[FoldProjection],
     bases: Sequence[np.ndarray],
@@ -194,11 +218,9 @@ def evaluate_projection(
     shape = (len(bases[0]), len(combine))
     value, variance = np.zeros(shape), np.zeros(shape)
     noise = None if draws is None else np.zeros((*shape, draws[0].shape[1]))
-    for k, (fold, basis) in enumerate(zip(folds, bases, strict=True)):
+    for fold, basis in zip(folds, bases, strict=True):
         value += basis @ fold.coef @ combine.T / len(folds)
-        root = fold.root.reshape(len(fold.root), combine.shape[1], -1)
-        by_contrast = np.einsum("co,roq->cqr", combine, root)
-        moved = np.stack([basis @ part for part in by_contrast], axis=1) / len(folds)
+    for k, moved in enumerate(moves_of_projection(folds, bases, combine)):
         variance += (moved**2).sum(axis=2)
         if noise is not None and draws is not None:
             noise += moved @ draws[k]

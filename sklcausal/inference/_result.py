@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from scipy.stats import norm
 
+from sklcausal.utils._frames import make_frame
+
 
 class InferenceResult:
     """Estimates with standard errors, tests and intervals.
@@ -159,9 +161,8 @@ class InferenceResult:
         DataFrame
             One row per target.
         """
-        import pandas as pd
-
-        return pd.DataFrame(self.table(alpha))
+        columns = {name: np.asarray(values) for name, values in self.table(alpha).items()}
+        return make_frame({**columns, "target": np.array(self.names, dtype=object)}, "pandas")
 
     def __repr__(self) -> str:
         return self.summary()
