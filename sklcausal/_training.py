@@ -310,8 +310,13 @@ class MemberNet(NeuralNet):
                     "`gradient_clip=1.0`"
                 )
 
+    @property
+    def _plain_module(self) -> nn.Module:
+        # torch.compile wraps the module and so renames its parameters
+        return getattr(self.module_, "_orig_mod", self.module_)
+
     def _store_best(self, improved: np.ndarray) -> None:
-        parameters = dict(self.module_.named_parameters())
+        parameters = dict(self._plain_module.named_parameters())
         if not self.best_state_:
             self.best_state_ = {name: p.detach().clone() for name, p in parameters.items()}
             return
@@ -340,7 +345,7 @@ class MemberNet(NeuralNet):
             for key, value in self.optimizer_.state.get(p, {}).items():
                 if torch.is_tensor(value) and value.dim() and value.shape[0] == n_members:
                     self.optimizer_.state[p][key] = value[here]
-        for part, name, value in _member_buffers(self.module_):
+        for part, name, value in _member_buffers(self._plain_module):
             setattr(part, name, value[at.to(value.device)])
 
     # -- what the package calls -----------------------------------------------------------
@@ -415,7 +420,8 @@ class MemberNet(NeuralNet):
         dict of str to ndarray with a leading member axis
         """
         if not self.best_state_:
-            self.best_state_ = {n: p.detach().clone() for n, p in self.module_.named_parameters()}
+            parameters = self._plain_module.named_parameters()
+            self.best_state_ = {name: p.detach().clone() for name, p in parameters}
         return {name: value.cpu().numpy() for name, value in self.best_state_.items()}
 
 

@@ -117,6 +117,15 @@ def test_net_params_reach_skorch(data):
     assert not np.allclose(sgd, adam)
 
 
+def test_compiled_networks_learn_the_same(data):
+    compiled = {"compile": True, "compile__backend": "eager"}  # traced, not translated to C++
+    settings = {**SMALL, "max_epochs": 4, "n_folds": 2}
+    est = TARNet(**settings, net_params=compiled).fit(data.X, data.T, data.y)
+    plain = TARNet(**settings).fit(data.X, data.T, data.y)
+    np.testing.assert_allclose(est.effect(data.X), plain.effect(data.X), atol=1e-5)
+    np.testing.assert_allclose(est.ate_interval(), plain.ate_interval(), atol=1e-5)
+
+
 def test_diverging_loss_names_likely_causes(data):
     est = TARNet(**SMALL, lr=1e12, weight_decay=0.0)
     with pytest.raises(TrainingDivergedError, match=r"loss became NaN or infinite.*`lr` is"):
