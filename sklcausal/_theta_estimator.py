@@ -7,6 +7,7 @@ from __future__ import annotations
 import copy
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -51,11 +52,13 @@ LAW_WIDTHS = (50, 50)
 
 
 @shared_docs
+@dataclass(kw_only=True, eq=False, repr=False)
 class BaseThetaEstimator(BaseEffectEstimator):
     """Estimate effects by a network that maps x to the parameters of a structural model.
 
     Subclasses name the network (`_recipe`) and may change the training loss (`_loss`); inference
-    does not depend on either.
+    does not depend on either. They are dataclasses too: their fields are their parameters, beside
+    those that all share.
 
     Parameters
     ----------
@@ -102,56 +105,29 @@ class BaseThetaEstimator(BaseEffectEstimator):
     _takes_doses = True
     _features_by_difference = False
 
-    def __init__(
-        self,
-        *,
-        activation: str,
-        treatment_type: str,
-        treatments: Sequence[Any] | None,
-        control: Any,
-        outcome: str | Sequence[str],
-        modifiers: Sequence[Any] | None,
-        n_folds: int,
-        numeric_encoding: str | None,
-        weight_decay: str | float | Sequence[float],
-        max_epochs: int,
-        batch_size: int,
-        lr: float,
-        lr_schedule: str | None,
-        gradient_clip: float | None,
-        patience: int,
-        validation_fraction: float | None,
-        propensity_clip: float,
-        n_features_interval: int | str,
-        device: str,
-        net_params: dict[str, Any] | None,
-        callbacks: Sequence[Any] | None,
-        verbose: int,
-        random_state: Any,
-    ):
-        self.activation = activation
-        self.treatment_type = treatment_type
-        self.treatments = treatments
-        self.control = control
-        self.outcome = outcome
-        self.modifiers = modifiers
-        self.n_folds = n_folds
-        self.numeric_encoding = numeric_encoding
-        self.weight_decay = weight_decay
-        self.max_epochs = max_epochs
-        self.batch_size = batch_size
-        self.lr = lr
-        self.lr_schedule = lr_schedule
-        self.gradient_clip = gradient_clip
-        self.patience = patience
-        self.validation_fraction = validation_fraction
-        self.propensity_clip = propensity_clip
-        self.n_features_interval = n_features_interval
-        self.device = device
-        self.net_params = net_params
-        self.callbacks = callbacks
-        self.verbose = verbose
-        self.random_state = random_state
+    activation: str = "silu"
+    treatment_type: str = "auto"
+    treatments: Sequence[Any] | None = None
+    control: Any = None
+    outcome: str | Sequence[str] = "auto"
+    modifiers: Sequence[Any] | None = None
+    n_folds: int = 5
+    numeric_encoding: str | None = "auto"
+    weight_decay: str | float | Sequence[float] = "auto"
+    max_epochs: int = 500
+    batch_size: int = 64
+    lr: float = 0.003
+    lr_schedule: str | None = None
+    gradient_clip: float | None = None
+    patience: int = 20
+    validation_fraction: float | None = 0.2
+    propensity_clip: float = 0.01
+    n_features_interval: int | str = "auto"
+    device: str = "cpu"
+    net_params: dict[str, Any] | None = None
+    callbacks: Sequence[Any] | None = None
+    verbose: int = 0
+    random_state: Any = None
 
     # -- what a method says ---------------------------------------------------------------
 

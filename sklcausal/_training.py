@@ -313,7 +313,7 @@ class MemberNet(NeuralNet):
     @property
     def _plain_module(self) -> nn.Module:
         # torch.compile wraps the module and so renames its parameters
-        return getattr(self.module_, "_orig_mod", self.module_)
+        return self.module_._orig_mod if hasattr(self.module_, "_orig_mod") else self.module_
 
     def _store_best(self, improved: np.ndarray) -> None:
         parameters = dict(self._plain_module.named_parameters())

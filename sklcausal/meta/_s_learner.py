@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -69,6 +70,7 @@ class SLearnerModule(nn.Module):
 
 
 @shared_docs
+@dataclass(kw_only=True, eq=False, repr=False)
 class SLearner(BaseThetaEstimator):
     """Estimate effects with one network that reads the arm as an input.
 
@@ -116,60 +118,7 @@ class SLearner(BaseThetaEstimator):
     _takes_doses = False
     _features_by_difference = True
 
-    def __init__(
-        self,
-        *,
-        widths: Sequence[int] = (50, 50, 50),
-        activation: str = "silu",
-        treatment_type: str = "auto",
-        treatments: Sequence[Any] | None = None,
-        control: Any = None,
-        outcome: str | Sequence[str] = "auto",
-        modifiers: Sequence[Any] | None = None,
-        n_folds: int = 5,
-        numeric_encoding: str | None = "auto",
-        weight_decay: str | float | Sequence[float] = "auto",
-        max_epochs: int = 500,
-        batch_size: int = 64,
-        lr: float = 0.003,
-        lr_schedule: str | None = None,
-        gradient_clip: float | None = None,
-        patience: int = 20,
-        validation_fraction: float | None = 0.2,
-        propensity_clip: float = 0.01,
-        n_features_interval: int | str = "auto",
-        device: str = "cpu",
-        net_params: dict[str, Any] | None = None,
-        callbacks: Sequence[Any] | None = None,
-        verbose: int = 0,
-        random_state: Any = None,
-    ):
-        self.widths = widths
-        super().__init__(
-            activation=activation,
-            treatment_type=treatment_type,
-            treatments=treatments,
-            control=control,
-            outcome=outcome,
-            modifiers=modifiers,
-            n_folds=n_folds,
-            numeric_encoding=numeric_encoding,
-            weight_decay=weight_decay,
-            max_epochs=max_epochs,
-            batch_size=batch_size,
-            lr=lr,
-            lr_schedule=lr_schedule,
-            gradient_clip=gradient_clip,
-            patience=patience,
-            validation_fraction=validation_fraction,
-            propensity_clip=propensity_clip,
-            n_features_interval=n_features_interval,
-            device=device,
-            net_params=net_params,
-            callbacks=callbacks,
-            verbose=verbose,
-            random_state=random_state,
-        )
+    widths: Sequence[int] = (50, 50, 50)
 
     def _recipe(self, n_heads: int, n_outcomes: int) -> Recipe:
         arguments = {

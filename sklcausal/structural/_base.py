@@ -237,7 +237,8 @@ class StructuralModel(BaseEstimator):
             Minimiser.
         """
         w = np.ones(len(y)) if weight is None else weight / weight.mean()
-        outcome, dose, row_weight = (torch.as_tensor(a) for a in (y, t, w))
+        # copies, since sums over memory of another alignment differ in the last bit
+        outcome, dose, row_weight = (torch.tensor(a) for a in (y, t, w))
 
         def mean_loss(theta: Tensor) -> Tensor:
             rows = self.batch_loss(outcome, dose, theta.expand(len(outcome), -1))
@@ -249,8 +250,10 @@ class StructuralModel(BaseEstimator):
             loss = mean_loss(at)
             (gradient,) = torch.autograd.grad(loss, at, create_graph=True)
             rows = [torch.autograd.grad(g, at, retain_graph=True)[0] for g in gradient]
-            hessian = torch.stack(rows) + 1e-10 * torch.eye(len(theta), dtype=theta.dtype)
-            step = torch.linalg.lstsq(hessian, gradient.detach()[:, None]).solution[:, 0]
+            # with positive eigenvalues the step leads downhill even where the loss is not convex
+            values, vectors = torch.linalg.eigh(torch.stack(rows))
+            curvature = values.abs().clamp_min(1e-10)
+            step = vectors @ ((vectors.T @ gradient.detach()) / curvature)
             size = 1.0
             while size > 1e-6 and not mean_loss(theta - size * step) <= loss.detach():
                 size /= 2

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import TypeVar
+from typing import Any, TypeVar
 
 C = TypeVar("C", bound=type)
 
@@ -107,11 +107,14 @@ _REFERENCES = {
 
 
 def shared_docs(cls: C) -> C:
-    """Fill ``{shared_parameters}`` and ``{shared_attributes}`` in a class's docstring.
+    """Fill ``{shared_parameters}`` and ``{shared_attributes}`` in an estimator's docstring.
+
+    The signature lists the parameters of its own before the shared ones, as the docstring does.
 
     Parameters
     ----------
     cls : type
+        A dataclass.
 
     Returns
     -------
@@ -122,4 +125,11 @@ def shared_docs(cls: C) -> C:
     text = text.replace("{shared_attributes}", SHARED_ATTRIBUTES)
     references = "\n".join(f".. {key} {value}" for key, value in _REFERENCES.items())
     cls.__doc__ = text.replace("{shared_references}", references) + "\n"
+    init: Any = vars(cls)["__init__"]
+    signature = inspect.signature(init)
+    own = vars(cls)["__annotations__"]
+    order = sorted(
+        signature.parameters.values(), key=lambda p: p.name != "self" and p.name not in own
+    )
+    init.__signature__ = signature.replace(parameters=order)
     return cls
