@@ -52,7 +52,7 @@ def test_all_rows_of_a_fold_are_out_of_its_member(data):
 
 def test_members_differ_and_restart_from_own_seeds(data):
     est = TARNet(**SMALL, max_epochs=1, numeric_encoding=None, weight_decay=1.0)
-    first = weights(est.fit(data.X, data.T, data.y))["body.representation.layers.0.weight"]
+    first = weights(est.fit(data.X, data.T, data.y))["body.trunk.layers.0.weight"]
     assert len({w.tobytes() for w in first}) == 5
 
 

@@ -22,7 +22,6 @@ from intervals import (
     TEST_SEED,
     coverage_at_points,
     coverage_of_average,
-    fit_tarnet,
     judge_points,
     mean_and_error,
 )
@@ -36,6 +35,8 @@ DESIGNS: dict[str, dict[str, Any]] = {
     "3 arms": {"n_arms": 3},
     "weak overlap": {"overlap": "weak"},
     "noise of 3": {"noise": 3.0},
+    "arm of 10 %": {"share": 0.1},
+    "arm of 3 %": {"share": 0.03},
     "binary outcome": {"outcome": "binary"},
     "count outcome": {"outcome": "count"},
     "tutorial, not randomised": {"randomised": False},
@@ -47,8 +48,14 @@ def draw(design: str, n: int | None, seed: int) -> Any:
     settings = {"n_samples": 2000, **DESIGNS[design]}
     if n is not None:
         settings["n_samples"] = n
+    share = settings.pop("share", None)
     make = make_tutorial if design.startswith("tutorial") else make_confounded
-    return make(**settings, random_state=seed)
+    data = make(**settings, random_state=seed)
+    if share is not None:  # randomised anew, with a small arm
+        rng = np.random.default_rng(seed)
+        data.T = (rng.random(len(data.T)) < share).astype(int)
+        data.y = data.mu[np.arange(len(data.T)), data.T] + rng.normal(size=len(data.T))
+    return data
 
 
 def last(values: Any) -> Any:
@@ -58,12 +65,22 @@ def last(values: Any) -> Any:
 
 def replicate(design: str, replication: int) -> dict[str, Any]:
     """Fit one draw."""
+    from sklcausal.representation import TARNet
+
     warnings.simplefilter("ignore")
     data, test = draw(design, None, replication), draw(design, N_POINTS, TEST_SEED)
     outcome = DESIGNS[design].get("outcome", "continuous")
-    effect, low, high, ate, error = fit_tarnet(data, test.X, replication, outcome=outcome)
-    points = judge_points(last(low), last(high), last(effect), last(test.effect))
-    return {**points, "ate": np.ravel(ate)[-1], "ate_std_error": np.ravel(error)[-1]}
+    est = TARNet(random_state=replication, outcome=outcome).fit(data.X, data.T, data.y)
+    low, high = map(last, est.effect_interval(test.X))
+    truth = last(test.effect)
+    bottom, top = map(last, est.effect_interval(test.X, simultaneous=True))
+    result = est.estimate()
+    return {
+        **judge_points(low, high, last(est.effect(test.X)), truth),
+        "band": float(((bottom <= truth) & (truth <= top)).all()),
+        "ate": result.estimate[-1],
+        "ate_std_error": result.std_error[-1],
+    }
 
 
 def main() -> None:
@@ -76,7 +93,7 @@ def main() -> None:
         own = [r for r in rows if r["design"] == design]
         column = {
             k: np.array([float(r[k]) for r in own])
-            for k in ("coverage", "half_width", "score", "rmse", "ate", "ate_std_error")
+            for k in ("coverage", "half_width", "score", "rmse", "band", "ate", "ate_std_error")
         }
         truth = np.mean([last(draw(design, 500_000, 10**7 + i).effect).mean() for i in range(2)])
         average = coverage_of_average(column["ate"], column["ate_std_error"], truth)
@@ -86,6 +103,7 @@ def main() -> None:
                 str(len(own)),
                 *(mean_and_error(column[k]) for k in ("coverage", "half_width", "score", "rmse")),
                 f"{np.quantile(coverage_at_points(own), 0.1):.3f}",
+                f"{column['band'].mean():.3f}",
                 average[1],
                 average[5],
             ]
@@ -102,6 +120,7 @@ def main() -> None:
             "interval score",
             "RMSE",
             "worst decile of points",
+            "band covers all points",
             "coverage of the ATE",
             "mean SE / SD of the ATE",
         ],

@@ -66,6 +66,7 @@ def fit_against_catenets(repeats: int) -> dict[str, Any] | None:
 
 def training_loop(repeats: int) -> dict[str, Any]:
     """Train one epoch through skorch, and in a loop written by hand, on the same batches."""
+    from sklcausal._folds import split_member
     from sklcausal._member_data import make_training_data
     from sklcausal._screening import Candidate, Task, _Run
     from sklcausal._training import TrainingOptions
@@ -78,7 +79,10 @@ def training_loop(repeats: int) -> dict[str, Any]:
         n_folds=5, max_epochs=1, random_state=0, numeric_encoding=None, weight_decay=decay
     )
     est.fit(data.X[:200], data.T[:200], data.y[:200])
-    members = est._members(_Rows(data), np.arange(n) % 5, np.random.RandomState(0))
+    members = [
+        split_member(np.flatnonzero(np.arange(n) % 5 != k), data.T, np.zeros(n), None, 0.2, k)
+        for k in range(5)
+    ]
     centre = np.zeros(20)
     tensors, _ = make_training_data(
         data.X, data.T, data.y[:, None], None, members, centre, np.ones(1, bool), "cpu"
@@ -110,14 +114,6 @@ def training_loop(repeats: int) -> dict[str, Any]:
 
     ratio = in_turn(lambda: ours.run(1), by_hand, repeats)
     return row("training epoch, n = 20,000, to a loop written by hand", ratio, 1.1)
-
-
-class _Rows:
-    """Stand in for checked data where only rows are dealt."""
-
-    def __init__(self, data: Any):
-        self.X, self.t, self.y, self.cluster = data.X, data.T, data.y[:, None], None
-        self.outcomes = type("Kinds", (), {"kinds": ("continuous",)})
 
 
 def influence(repeats: int) -> dict[str, Any]:

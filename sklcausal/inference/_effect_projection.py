@@ -19,20 +19,12 @@ from sklcausal.exceptions import IntervalNotAvailableError
 from sklcausal.inference._engine import Engine
 from sklcausal.inference._groups import Groups
 from sklcausal.inference._influence import directional_derivative
-from sklcausal.inference._projection import (
-    FoldProjection,
-    allowed_features,
-    evaluate_projection,
-    fit_projection,
-    moves_of_projection,
-)
+from sklcausal.inference._projection import Projection, plan_features
+from sklcausal.inference._splines import AdditiveSplines
 from sklcausal.inference._theta_net import ThetaNet
 
 N_DRAWS = 1000
-# how far the centre of an interval lies towards the projection, and its standard error as a share
-# of the projection's: chosen on designs of examples/benchmarks/intervals.py, seeds 2000 to 2023
-TOWARDS_PROJECTION = 0.85
-SHARE_OF_ERROR = 0.95
+BAND_ROWS = 1000
 MIN_ARM_ROWS = 5
 
 
@@ -50,14 +42,16 @@ class Basis:
         Outcome whose link's derivative multiplies the features; None for the identity.
     arms : tuple of int
         Arms that the outputs compare.
-    folds : list of FoldProjection
+    projection : Projection or None
+    missing : str
+        Why there is none.
     """
 
     outputs: np.ndarray
     heads: tuple[int, ...]
     outcome: int | None
     arms: tuple[int, ...]
-    folds: list[FoldProjection]
+    projection: Projection | None = None
     missing: str = ""
 
 
@@ -84,10 +78,13 @@ class EffectProjection:
     def __init__(self, net: ThetaNet, engine: Engine, kinds: Sequence[str], by_difference: bool):
         self.net, self.treatments, self.units = net, engine.treatments, engine.units
         self.kinds, self.by_difference = tuple(kinds), by_difference
+        self.by_cluster = engine.cluster is not None
         self.bases = self._make_bases(engine)
 
     def fit(self, engine: Engine, cross_fit: CrossFit, n_features: int | str) -> EffectProjection:
-        """Project the influence values within each fold on features learned without it.
+        """Project the influence values on features of x.
+
+        The learned features of a row are those of the member that never saw it.
 
         Parameters
         ----------
@@ -100,50 +97,67 @@ class EffectProjection:
         -------
         self : EffectProjection
         """
-        allowed = []
-        for basis in self.bases:
-            counts = self._arm_rows(engine, cross_fit, basis.arms)
-            if counts.min() < MIN_ARM_ROWS:
-                fold, arm = np.unravel_index(counts.argmin(), counts.shape)
-                what = f"arm {self.treatments.labels[basis.arms[arm]]!r}" if basis.arms else "it"
-                basis.missing = f"fold {fold} holds {counts.min()} row(s) of {what}"
-            allowed.append(allowed_features(n_features, len(cross_fit.X), counts))
-        self.n_features = min(allowed)
+        rows: list[np.ndarray] = []
+        learned: list[list[np.ndarray]] = [[] for _ in self.bases]
+        for own, theta, features in self.net.held_out(cross_fit):
+            rows.append(own)
+            for basis, parts in zip(self.bases, learned, strict=True):
+                parts.append(self.raw_features(basis, theta, features))
         X = self.net.seen(cross_fit.X)
-        importance = self.net.ensemble.importance(X.shape[1])
-        for k, (rows, theta, features) in enumerate(self.net.held_out(cross_fit)):
-            for basis, q in zip(self.bases, allowed, strict=True):
-                if basis.missing:
-                    continue
-                raw = self.raw_features(basis, theta, features)
-                psi = engine.signals.psi[rows] @ basis.outputs.T
-                cluster = None if engine.cluster is None else engine.cluster[rows]
-                weight = engine.weight[rows]
-                basis.folds.append(
-                    fit_projection(raw, X[rows], importance[k], psi, weight, cluster, q)
-                )
+        importance = self.net.ensemble.importance(X.shape[1]).mean(axis=0)
+        used = []
+        for basis, parts in zip(self.bases, learned, strict=True):
+            counts = self._count(engine, cross_fit, basis.arms)
+            used.append(0)
+            if counts.min() < MIN_ARM_ROWS:
+                basis.missing = self._name_smallest(counts, basis.arms)
+                continue
+            budget = plan_features(
+                n_features, len(X), cross_fit.n_members, int(counts.sum(axis=0).min())
+            )
+            basis.projection = Projection(
+                AdditiveSplines.learn(X, importance, budget.n_splines),
+                parts,
+                rows,
+                X,
+                engine.signals.psi @ basis.outputs.T,
+                engine.weight,
+                engine.cluster,
+                budget.n_learned,
+            )
+            used[-1] = basis.projection.n_features
+        self.n_features = min(used)
         return self
 
-    def _arm_rows(self, engine: Engine, cross_fit: CrossFit, arms: tuple[int, ...]) -> np.ndarray:
-        folds, n_folds = cross_fit.folds, cross_fit.n_members
-        if not arms:
-            return np.bincount(folds, minlength=n_folds)[:, None]
-        counts = np.zeros((n_folds, self.treatments.n_arms), dtype=int)
-        np.add.at(counts, (folds, engine.t), 1)
-        return counts[:, list(arms)]
+    def _count(self, engine: Engine, cross_fit: CrossFit, arms: tuple[int, ...]) -> np.ndarray:
+        """Count rows with weight, or clusters, of every fold and arm: (n_folds, n_arms)."""
+        t = engine.t if arms else np.zeros(len(engine.y), dtype=int)
+        n_arms = self.treatments.n_arms if arms else 1
+        counted = np.flatnonzero(engine.weight > 0)
+        if engine.cluster is not None:
+            pairs = np.stack([engine.cluster, t], axis=1)[counted]
+            counted = counted[np.unique(pairs, axis=0, return_index=True)[1]]
+        counts = np.zeros((cross_fit.n_members, n_arms), dtype=int)
+        np.add.at(counts, (cross_fit.folds[counted], t[counted]), 1)
+        return counts[:, list(arms)] if arms else counts
+
+    def _name_smallest(self, counts: np.ndarray, arms: tuple[int, ...]) -> str:
+        fold, arm = np.unravel_index(counts.argmin(), counts.shape)
+        of = f" of arm {self.treatments.labels[arms[arm]]!r}" if arms else ""
+        return f"fold {fold} holds {counts.min()}{of}"
 
     def _make_bases(self, engine: Engine) -> list[Basis]:
         n_outcomes, n_cells = len(self.kinds), engine.signals.psi.shape[1]
         cells = np.eye(n_cells).reshape(-1, n_outcomes, n_cells)
         if engine.propensity is None:
             slopes = cells[1:].reshape(-1, n_cells)
-            return [Basis(slopes, tuple(range(len(cells))), None, (), [])]
+            return [Basis(slopes, tuple(range(len(cells))), None, ())]
         has_link = self.net.model is engine.model
         plain = [m for m, k in enumerate(self.kinds) if k == "continuous" or not has_link]
         groups: list[tuple[list[int], int | None]] = [(plain, None)] if plain else []
         groups += [([m], m) for m in range(n_outcomes) if m not in plain]
         return [
-            Basis(cells[b, own] - cells[a, own], (a, b), link, (a, b), [])
+            Basis(cells[b, own] - cells[a, own], (a, b), link, (a, b))
             for a, b in combinations(range(self.treatments.n_arms), 2)
             for own, link in groups
         ]
@@ -181,9 +195,8 @@ class EffectProjection:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Compute pointwise or simultaneous intervals of contrasts.
 
-        The centre lies between the members' mean effect and the projected signal, and errs less
-        than either; so is its standard error a little less than that of the projected signal. An
-        interval that would leave the members' mean effect out is stretched to it.
+        They lie around the projected signal. An interval that would leave the members' mean
+        effect out is stretched to it.
 
         Parameters
         ----------
@@ -201,18 +214,15 @@ class EffectProjection:
         effect, centre, error = (np.empty((len(X), len(combine))) for _ in range(3))
         largest = np.zeros((len(combine), N_DRAWS))
         parts = self._targets(combine)
-        draws = [None if seed is None else self._draws(basis, seed) for basis, _, _ in parts]
         for rows, theta, features in self.net.with_features(X):
-            for (basis, own, coef), draw in zip(parts, draws, strict=True):
+            effect[rows] = self._mean_effect(theta, combine)
+            for basis, own, coef in parts:
+                assert basis.projection is not None
                 regressors = self._regressors(basis, X[rows], theta, features)
-                value, variance, noise = evaluate_projection(basis.folds, regressors, coef, draw)
-                effect[rows, own] = self._mean_effect(theta, combine)[:, own]
-                towards = TOWARDS_PROJECTION * (value - effect[rows, own])
-                centre[rows, own] = effect[rows, own] + towards
-                error[rows, own] = SHARE_OF_ERROR * np.sqrt(variance)
-                if noise is not None:
-                    ratio = np.abs(noise) / np.sqrt(variance)[:, :, None]
-                    largest[own] = np.maximum(largest[own], ratio.max(axis=0))
+                centre[rows, own], moves = basis.projection.evaluate(regressors, coef)
+                error[rows, own] = np.sqrt((moves**2).sum(axis=2))
+                if seed is not None:
+                    largest[own] = np.maximum(largest[own], _largest_noise(moves, seed))
         critical = np.full(len(combine), norm.ppf(1 - alpha / 2))
         if seed is not None:
             critical = np.maximum(critical, np.quantile(largest, 1 - alpha, axis=1))
@@ -241,24 +251,20 @@ class EffectProjection:
         size = np.bincount(groups.codes)[groups.codes]
         share = csr_array((1 / size, groups.codes, np.arange(len(X) + 1)), (len(X), n_groups))
         by_member = np.zeros((self.net.ensemble.n_members, n_groups, len(combine)))
-        means: list[list[Any]] = [[0.0] * len(basis.folds) for basis, _, _ in parts]
+        means: list[Any] = [0.0] * len(parts)
         for rows, theta, features in self.net.with_features(X):
             here = share[rows].T
             by_member += np.stack([here @ own for own in self._plug_in(theta, combine)])
             for i, (basis, _, _) in enumerate(parts):
-                for k, regressors in enumerate(self._regressors(basis, X[rows], theta, features)):
-                    means[i][k] = means[i][k] + here @ regressors
+                means[i] = means[i] + here @ self._regressors(basis, X[rows], theta, features)
         flat = by_member.reshape(len(by_member), -1)
         covariance = np.full((n_groups * len(combine),) * 2, np.nan)
         spread = np.atleast_2d(np.cov(flat.T)) / len(by_member)
-        for (basis, at, coef), own in zip(parts, means, strict=True):
+        for (basis, at, coef), mean in zip(parts, means, strict=True):
+            assert basis.projection is not None
             where = (np.arange(n_groups)[:, None] * len(combine) + at).ravel()
-            moved = [
-                move.reshape(len(where), -1)
-                for move in moves_of_projection(basis.folds, own, coef)
-            ]
-            joint = sum(move @ move.T for move in moved)
-            covariance[np.ix_(where, where)] = joint + spread[np.ix_(where, where)]
+            moves = basis.projection.evaluate(mean, coef)[1].reshape(len(where), -1)
+            covariance[np.ix_(where, where)] = moves @ moves.T + spread[np.ix_(where, where)]
         return flat.mean(axis=0), covariance
 
     def _mean_effect(self, theta: np.ndarray, combine: np.ndarray) -> np.ndarray:
@@ -272,34 +278,45 @@ class EffectProjection:
 
     def _regressors(
         self, basis: Basis, X: np.ndarray, theta: np.ndarray, features: np.ndarray
-    ) -> list[np.ndarray]:
-        """Compute each fold's regressors at rows, from theta and features of all members."""
-        seen = self.net.seen(X)
-        return [
-            fold.basis(self.raw_features(basis, theta[k], features[k]), seen)
-            for k, fold in enumerate(basis.folds)
+    ) -> np.ndarray:
+        """Compute the regressors at rows, from theta and features of all members."""
+        assert basis.projection is not None
+        learned = [
+            self.raw_features(basis, own, hidden)
+            for own, hidden in zip(theta, features, strict=True)
         ]
+        return basis.projection.regressors(learned, self.net.seen(X))
 
     def _targets(self, combine: np.ndarray) -> list[tuple[Basis, np.ndarray, np.ndarray]]:
         """Find for each target the basis that holds it, and its combination of the outputs."""
         scaled = combine * self.units.cell_scale(combine.shape[1])
+        size = np.abs(scaled).max(axis=1)
         found = []
         left = np.ones(len(scaled), dtype=bool)
         for basis in self.bases:
             coef = np.linalg.lstsq(basis.outputs.T, scaled.T, rcond=None)[0].T
             miss = np.abs(coef @ basis.outputs - scaled).max(axis=1)
-            own = np.flatnonzero((miss <= 1e-9 * max(np.abs(scaled).max(), 1e-300)) & left)
+            own = np.flatnonzero((miss <= 1e-9 * size) & left)
             if not len(own):
                 continue
             if basis.missing:
+                what = "clusters" if self.by_cluster else "rows"
                 raise IntervalNotAvailableError(
-                    f"effect_interval needs at least {MIN_ARM_ROWS} rows of every arm in every "
+                    f"effect_interval needs at least {MIN_ARM_ROWS} {what} of every arm in every "
                     f"fold, but {basis.missing}; use fewer folds or `ate_interval`"
                 )
             left[own] = False
             found.append((basis, own, coef[own]))
         return found
 
-    def _draws(self, basis: Basis, seed: int) -> list[np.ndarray]:
-        rng = np.random.default_rng(seed)
-        return [rng.standard_normal((len(fold.root), N_DRAWS)) for fold in basis.folds]
+
+def _largest_noise(moves: np.ndarray, seed: int) -> np.ndarray:
+    """Draw the largest standardised error over rows: (n_targets, n_draws)."""
+    draws = np.random.default_rng(seed).standard_normal((moves.shape[2], N_DRAWS))
+    error = np.sqrt((moves**2).sum(axis=2, keepdims=True))
+    unit = moves / np.where(error > 0, error, 1.0)
+    largest = np.zeros((moves.shape[1], N_DRAWS))
+    for start in range(0, len(unit), BAND_ROWS):
+        noise = np.abs(unit[start : start + BAND_ROWS] @ draws)
+        largest = np.maximum(largest, noise.max(axis=0))
+    return largest

@@ -20,7 +20,7 @@ from sklcausal._ensemble import Recipe
 from sklcausal._screening import Candidate
 from sklcausal.inference._law import ArmLaw, MomentLaw
 from sklcausal.inference._units import EngineUnits
-from sklcausal.nn._bodies import MLPModule
+from sklcausal.nn._bodies import MultiHeadMLP
 
 MAX_CALIBRATION_ROWS = 50_000
 TEMPERATURES = np.geomspace(0.25, 8.0, 121)
@@ -49,11 +49,12 @@ class NuisanceSettings:
         Recipe
         """
         arguments = {
-            "widths": tuple(self.widths),
+            "n_heads": 1,
             "n_out": n_out,
+            "head_widths": tuple(self.widths),
             "activation": self.activation,
         }
-        return Recipe(MLPModule, arguments)
+        return Recipe(MultiHeadMLP, arguments)
 
 
 class PropensityNet:

@@ -1,142 +1,265 @@
-"""Project an orthogonal signal on what the networks learned, fold by fold."""
+"""Project an orthogonal signal on features of x, with a sandwich for the error."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from sklcausal.inference._splines import AdditiveSplines
 
-ROWS_PER_FEATURE = 3
-FEATURES_AT_2000, MOST_FEATURES = 40, 100
 LEARNED_SHARE = 0.2
-SMALLEST_EIGENVALUE = 1e-5
+FEATURES_AT_2000, MOST_FEATURES = 40, 100
+ROWS_PER_REGRESSOR = 1.5
+# relative to the largest: of a member's features, and of all regressors scaled alike
+SMALLEST_COMPONENT, SMALLEST_DIRECTION = 1e-5, 1e-9
+CHUNK = 65_536
 
 
-@dataclass
-class FoldProjection:
-    """Regression of the signal within one fold on features learned without it.
+@dataclass(frozen=True)
+class Budget:
+    """Numbers of features.
 
     Attributes
     ----------
-    splines : AdditiveSplines
-    centre : ndarray of shape (n_raw,)
-    whiten : ndarray of shape (n_raw, n_kept)
-    coef : ndarray of shape (n_kept + 1, n_outputs)
-    root : ndarray of shape (n_outputs * (n_kept + 1), n_outputs * (n_kept + 1))
-        Root R of the covariance R'R of ``coef``, outputs outside.
+    n_learned : int
+        Learned by each member.
+    n_splines : int
+        Common to all.
     """
 
-    splines: AdditiveSplines
-    centre: np.ndarray
-    whiten: np.ndarray
-    coef: np.ndarray
-    root: np.ndarray
-
-    def basis(self, learned: np.ndarray, X: np.ndarray) -> np.ndarray:
-        """Compute the regressors of rows.
-
-        Parameters
-        ----------
-        learned : ndarray of shape (n, n_learned)
-            Features of the fold's member.
-        X : ndarray of shape (n, n_features)
-            Covariates that the member reads.
-
-        Returns
-        -------
-        ndarray of shape (n, n_kept + 1)
-        """
-        raw = np.hstack([learned, self.splines.transform(X)])
-        return np.hstack([np.ones((len(raw), 1)), (raw - self.centre) @ self.whiten])
+    n_learned: int
+    n_splines: int
 
 
-def fit_projection(
-    learned: np.ndarray,
-    X: np.ndarray,
-    importance: np.ndarray,
-    psi: np.ndarray,
-    weight: np.ndarray,
-    cluster: np.ndarray | None,
-    n_features: int,
-) -> FoldProjection:
-    """Regress the signal of a fold by weighted least squares with an HC3 sandwich.
-
-    A fifth of the features are principal components of the network's last layers; the others
-    are splines of the columns that its gates let through.
+def plan_features(n_features: int | str, n_samples: int, n_folds: int, n_rows: int) -> Budget:
+    """Divide features among those that the networks learn and splines.
 
     Parameters
     ----------
-    learned : ndarray of shape (n, n_learned)
-        Features from a member that never saw these rows.
-    X : ndarray of shape (n, n_features)
-        Covariates that the member reads.
-    importance : ndarray of shape (n_features,)
-        Of each column to the member.
-    psi : ndarray of shape (n, n_outputs)
-        Signal.
-    weight : ndarray of shape (n,)
-    cluster : ndarray of int of shape (n,) or None
-        Errors are summed within clusters.
-    n_features : int
-        Most features to use.
+    n_features : int or 'auto'
+        As asked for. 'auto' grows with the cube root of the rows, so that what the features
+        cannot express shrinks along with the noise.
+    n_samples, n_folds : int
+    n_rows : int
+        Rows, or clusters, of the smallest arm; each 1.5 allow one regressor.
 
     Returns
     -------
-    FoldProjection
+    Budget
+    """
+    most = n_features
+    if isinstance(most, str):
+        most = min(MOST_FEATURES, round(FEATURES_AT_2000 * (n_samples / 2000) ** (1 / 3)))
+    # the features of each member are regressors of their own, those of the splines are common
+    wanted = most * (n_folds * LEARNED_SHARE + 1 - LEARNED_SHARE)
+    used = int(most * min(1.0, n_rows / ROWS_PER_REGRESSOR / max(wanted, 1.0)))
+    n_learned = round(LEARNED_SHARE * used)
+    return Budget(n_learned, used - n_learned)
+
+
+class Components:
+    """Leading principal components of one member's features, whitened.
+
+    Parameters
+    ----------
+    features : ndarray of shape (n, n_raw)
+        At rows that the member never saw.
+    weight : ndarray of shape (n,)
+    n_components : int
+        Most components.
+    """
+
+    def __init__(self, features: np.ndarray, weight: np.ndarray, n_components: int):
+        share = weight / weight.sum()
+        self.centre = share @ features
+        centred = features - self.centre
+        values, vectors = np.linalg.eigh((centred * share[:, None]).T @ centred)
+        kept = np.flatnonzero(values > SMALLEST_COMPONENT * max(values[-1], 1e-300))[::-1]
+        kept = kept[:n_components]
+        self.whiten = vectors[:, kept] / np.sqrt(values[kept])
+
+    def __call__(self, features: np.ndarray) -> np.ndarray:
+        """Compute the components of rows.
+
+        Parameters
+        ----------
+        features : ndarray of shape (n, n_raw)
+
+        Returns
+        -------
+        ndarray of shape (n, n_components)
+        """
+        return (features - self.centre) @ self.whiten
+
+
+class Projection:
+    """Regression of the signal on learned features and splines, with an HC3 sandwich.
+
+    The learned features of a row are those of the member that never saw it, and every member has
+    coefficients of its own for them; splines are common to all rows. At a new row the members'
+    parts are averaged.
+
+    Parameters
+    ----------
+    splines : AdditiveSplines
+    learned : sequence of ndarray of shape (n_fold, n_raw)
+        Features of each member at the rows of its fold.
+    rows : sequence of ndarray of int of shape (n_fold,)
+        These rows.
+    X : ndarray of shape (n_samples, n_features)
+        Covariates that the members read.
+    psi : ndarray of shape (n_samples, n_outputs)
+        Signal.
+    weight : ndarray of shape (n_samples,)
+    cluster : ndarray of int of shape (n_samples,) or None
+        Errors are summed within clusters, which lie within folds.
+    n_learned : int
+        Most components of each member's features.
+
+    Attributes
+    ----------
+    coef : ndarray of shape (n_regressors, n_outputs)
+    root : ndarray of shape (n_root, n_outputs, n_regressors)
+        Root R of the covariance ``sum_r R_r R_r'`` of the coefficients.
 
     References
     ----------
     .. [1] Semenova, Chernozhukov, "Debiased machine learning of conditional average treatment
        effects and other causal functions", Econometrics Journal 2021, section 2.
     """
-    n_learned = min(round(LEARNED_SHARE * n_features), n_features)
-    splines = AdditiveSplines.learn(X, importance, n_features - n_learned)
-    raw = np.hstack([learned, splines.transform(X)])
-    share = weight / weight.sum()
-    centre = share @ raw
-    centred = raw - centre
-    whiten = _whitening(centred, share, learned.shape[1], n_learned)
-    basis = np.hstack([np.ones((len(raw), 1)), centred @ whiten])
-    gram = (basis * weight[:, None]).T @ basis
-    coef = np.linalg.solve(gram, (basis * weight[:, None]).T @ psi)
-    leverage = weight * np.einsum("nq,qn->n", basis, np.linalg.solve(gram, basis.T))
-    error = weight[:, None] * (psi - basis @ coef) / (1 - np.minimum(leverage, 0.99))[:, None]
-    n_outputs = psi.shape[1]
-    moves = (error[:, :, None] * basis[:, None, :]).reshape(len(raw), -1)
-    if cluster is not None:
-        moves = _sum_by(moves, cluster)
-    # rows of `moves` over the Gram matrix are the influence of a row on the coefficients
-    blocks = moves.reshape(-1, basis.shape[1]).T
-    influence = np.linalg.solve(gram, blocks).T.reshape(len(moves), -1)
-    root = np.linalg.qr(influence, mode="r")
-    full = np.zeros((n_outputs * basis.shape[1],) * 2)
-    full[: len(root)] = root
-    return FoldProjection(splines, centre, whiten, coef, full)
+
+    def __init__(
+        self,
+        splines: AdditiveSplines,
+        learned: Sequence[np.ndarray],
+        rows: Sequence[np.ndarray],
+        X: np.ndarray,
+        psi: np.ndarray,
+        weight: np.ndarray,
+        cluster: np.ndarray | None,
+        n_learned: int,
+    ):
+        self.splines = splines
+        self.components = [
+            Components(own, weight[at], n_learned) for own, at in zip(learned, rows, strict=True)
+        ]
+        parts = [
+            component(own).astype(np.float32)
+            for component, own in zip(self.components, learned, strict=True)
+        ]
+        self.places = np.cumsum([0, *(part.shape[1] for part in parts)])
+        order = [(k, at) for k, fold in enumerate(rows) for at in _chunks(fold, cluster)]
+
+        def regressors(k: int, at: np.ndarray) -> np.ndarray:
+            where = np.searchsorted(rows[k], at)
+            raw = np.zeros((len(at), self.places[-1] + self.splines.n_features))
+            raw[:, self.places[k] : self.places[k + 1]] = parts[k][where]
+            raw[:, self.places[-1] :] = self.splines.transform(X[at])
+            return raw
+
+        self._standardise(regressors, order, weight)
+        self.coef = np.zeros((self.whiten.shape[1], psi.shape[1]))
+        for k, at in order:
+            z = self._whitened(regressors(k, at))
+            self.coef += (z * weight[at, None]).T @ psi[at]
+        meat = np.zeros((self.coef.size, self.coef.size))
+        for k, at in order:
+            z, w = self._whitened(regressors(k, at)), weight[at]
+            leverage = np.minimum(w * (z**2).sum(axis=1), 0.99)
+            error = (w / (1 - leverage))[:, None] * (psi[at] - z @ self.coef)
+            moves = (error[:, :, None] * z[:, None, :]).reshape(len(at), -1)
+            if cluster is not None:
+                moves = _sum_by(moves, cluster[at])
+            meat += moves.T @ moves
+        values, vectors = np.linalg.eigh(meat)
+        kept = values > 1e-12 * max(values[-1], 1e-300)
+        root = (vectors[:, kept] * np.sqrt(values[kept])).T
+        self.root = root.reshape(len(root), psi.shape[1], -1)
+
+    def _standardise(
+        self,
+        regressors: Callable[[int, np.ndarray], np.ndarray],
+        order: list[tuple[int, np.ndarray]],
+        weight: np.ndarray,
+    ) -> None:
+        """Find centre and map under which the weighted Gram matrix is the identity."""
+        total = weight.sum()
+        n_raw = self.places[-1] + self.splines.n_features
+        self.centre = np.zeros(n_raw)
+        for k, at in order:
+            self.centre += weight[at] @ regressors(k, at) / total
+        gram = np.zeros((n_raw, n_raw))
+        for k, at in order:
+            centred = regressors(k, at) - self.centre
+            gram += (centred * weight[at, None]).T @ centred
+        square = np.diag(gram)
+        scale = np.where(square > 0, 1 / np.sqrt(np.where(square > 0, square, 1.0)), 0.0)
+        values, vectors = np.linalg.eigh(gram * scale[:, None] * scale)
+        usable = values > SMALLEST_DIRECTION * max(values[-1] if n_raw else 0.0, 1e-300)
+        mapped = scale[:, None] * vectors[:, usable] / np.sqrt(values[usable])
+        # the first column is the constant, which the centred others leave alone
+        self.whiten = np.zeros((n_raw + 1, mapped.shape[1] + 1))
+        self.whiten[0, 0] = 1 / np.sqrt(total)
+        self.whiten[1:, 1:] = mapped
+
+    def _whitened(self, raw: np.ndarray) -> np.ndarray:
+        return np.hstack([np.ones((len(raw), 1)), raw - self.centre]) @ self.whiten
+
+    @property
+    def n_features(self) -> int:
+        """Number of features that the signal is projected on."""
+        return int(np.diff(self.places).max() + self.splines.n_features)
+
+    def regressors(self, learned: Sequence[np.ndarray], X: np.ndarray) -> np.ndarray:
+        """Compute the regressors of new rows.
+
+        Parameters
+        ----------
+        learned : sequence of ndarray of shape (n, n_raw)
+            Features of each member.
+        X : ndarray of shape (n, n_features)
+            Covariates that the members read.
+
+        Returns
+        -------
+        ndarray of shape (n, n_regressors)
+        """
+        parts = [
+            component(own) / len(self.components)
+            for component, own in zip(self.components, learned, strict=True)
+        ]
+        return self._whitened(np.hstack([*parts, self.splines.transform(X)]))
+
+    def evaluate(
+        self, regressors: np.ndarray, combine: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Compute projected contrasts of rows and how errors move them.
+
+        Parameters
+        ----------
+        regressors : ndarray of shape (n, n_regressors)
+        combine : ndarray of shape (n_contrasts, n_outputs)
+            Contrasts as combinations of the outputs.
+
+        Returns
+        -------
+        value : ndarray of shape (n, n_contrasts)
+        moves : ndarray of shape (n, n_contrasts, n_root)
+            Moves by independent standard normal errors; squares add up to the variance.
+        """
+        by_contrast = np.einsum("co,roq->cqr", combine, self.root)
+        moves = np.stack([regressors @ part for part in by_contrast], axis=1)
+        return regressors @ self.coef @ combine.T, moves
 
 
-def _whitening(
-    centred: np.ndarray, share: np.ndarray, n_raw_learned: int, n_learned: int
-) -> np.ndarray:
-    """Keep principal components of the learned features, all splines, and whiten them jointly."""
-    covariance = (centred * share[:, None]).T @ centred
-    values, vectors = np.linalg.eigh(covariance[:n_raw_learned, :n_raw_learned])
-    kept = np.flatnonzero(values > SMALLEST_EIGENVALUE * max(values[-1], 1e-300))[::-1]
-    kept = kept[:n_learned]
-    first = np.zeros((len(covariance), len(kept) + len(covariance) - n_raw_learned))
-    first[:n_raw_learned, : len(kept)] = vectors[:, kept] / np.sqrt(values[kept])
-    spread = np.sqrt(np.diag(covariance)[n_raw_learned:])
-    scale = np.where(spread > 0, 1 / np.where(spread > 0, spread, 1.0), 0.0)
-    first[n_raw_learned:, len(kept) :] = np.diag(scale)
-    if not first.shape[1]:
-        return first
-    values, vectors = np.linalg.eigh(first.T @ covariance @ first)
-    usable = values > SMALLEST_EIGENVALUE * values[-1]
-    return first @ (vectors[:, usable] / np.sqrt(values[usable]))
+def _chunks(rows: np.ndarray, cluster: np.ndarray | None) -> list[np.ndarray]:
+    # a cluster must not be cut in two
+    size = CHUNK if cluster is None else max(len(rows), 1)
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
 def _sum_by(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -144,84 +267,3 @@ def _sum_by(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
     total = np.zeros((codes.max() + 1, values.shape[1]))
     np.add.at(total, codes, values)
     return total
-
-
-def allowed_features(n_features: int | str, n_samples: int, arm_rows: np.ndarray) -> int:
-    """Limit the number of features by the smallest arm of a fold.
-
-    Parameters
-    ----------
-    n_features : int or 'auto'
-        As asked for. 'auto' grows with the cube root of the rows, so that what the features
-        cannot express shrinks along with the noise.
-    n_samples : int
-    arm_rows : ndarray of int of shape (n_folds, n_arms)
-        Rows of each arm in each fold.
-
-    Returns
-    -------
-    int
-    """
-    if isinstance(n_features, str):
-        n_features = min(MOST_FEATURES, round(FEATURES_AT_2000 * (n_samples / 2000) ** (1 / 3)))
-    return int(min(n_features, arm_rows.min() // ROWS_PER_FEATURE))
-
-
-def moves_of_projection(
-    folds: Sequence[FoldProjection], bases: Sequence[np.ndarray], combine: np.ndarray
-) -> Iterator[np.ndarray]:
-    """Compute how independent standard normal errors move the projected contrasts of rows.
-
-    Parameters
-    ----------
-    folds : sequence of FoldProjection
-    bases : sequence of ndarray of shape (n, n_coef), one per fold
-        Regressors at the rows.
-    combine : ndarray of shape (n_contrasts, n_outputs)
-        Contrasts as combinations of the outputs.
-
-    Yields
-    ------
-    ndarray of shape (n, n_contrasts, n_root)
-        One per fold; folds are independent.
-    """
-    for fold, basis in zip(folds, bases, strict=True):
-        root = fold.root.reshape(len(fold.root), combine.shape[1], -1)
-        by_contrast = np.einsum("co,roq->cqr", combine, root)
-        yield np.stack([basis @ part for part in by_contrast], axis=1) / len(folds)
-
-
-def evaluate_projection(
-    folds: Sequence[FoldProjection],
-    bases: Sequence[np.ndarray],
-    combine: np.ndarray,
-    draws: Sequence[np.ndarray] | None = None,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Compute projected contrasts of rows, averaged over folds, and their variances.
-
-    Parameters
-    ----------
-    folds : sequence of FoldProjection
-    bases : sequence of ndarray of shape (n, n_coef), one per fold
-        Regressors at the rows.
-    combine : ndarray of shape (n_contrasts, n_outputs)
-        Contrasts as combinations of the outputs.
-    draws : sequence of ndarray of shape (n_root, n_draws), one per fold, or None
-        Standard normal draws of the error of the coefficients.
-
-    Returns
-    -------
-    value, variance : ndarray of shape (n, n_contrasts)
-    noise : ndarray of shape (n, n_contrasts, n_draws) or None
-        Draws of the error of ``value``.
-    """
-    shape = (len(bases[0]), len(combine))
-    value, variance = np.zeros(shape), np.zeros(shape)
-    noise = None if draws is None else np.zeros((*shape, draws[0].shape[1]))
-    for fold, basis in zip(folds, bases, strict=True):
-        value += basis @ fold.coef @ combine.T / len(folds)
-    for k, moved in enumerate(moves_of_projection(folds, bases, combine)):
-        variance += (moved**2).sum(axis=2)
-        if noise is not None and draws is not None:
-            noise += moved @ draws[k]
-    return value, variance, noise

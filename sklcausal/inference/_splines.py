@@ -17,8 +17,7 @@ KNOTS = {
     3: np.array([0.02, 0.35, 0.65, 0.98]),
     1: np.empty(0),
 }
-# a column gets so many features only where they suffice for so many columns
-LEAST_COLUMNS = {7: 6, 5: 4, 3: 4, 1: 0}
+MIN_COLUMNS = 4
 
 
 @dataclass
@@ -52,9 +51,8 @@ class AdditiveSplines:
         -------
         AdditiveSplines
         """
-        per_column = next(
-            df for df, least in LEAST_COLUMNS.items() if n_features // df >= min(least, X.shape[1])
-        )
+        wanted = min(MIN_COLUMNS, X.shape[1])
+        per_column = next(df for df in KNOTS if n_features // df >= wanted or df == 1)
         columns: list[int] = []
         knots: list[np.ndarray] = []
         for j in np.argsort(-importance, kind="stable").tolist():
@@ -68,6 +66,11 @@ class AdditiveSplines:
             columns.append(j)
             knots.append(own)
         return cls(np.array(columns, dtype=int), knots)
+
+    @property
+    def n_features(self) -> int:
+        """Number of features."""
+        return sum(max(1, len(own) - 1) for own in self.knots)
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Compute the features.

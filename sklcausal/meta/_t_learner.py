@@ -8,59 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from torch import Tensor, nn
-
 from sklcausal._ensemble import Recipe
 from sklcausal.base import BaseThetaEstimator
-from sklcausal.nn import MemberLinear, MemberMLP
+from sklcausal.nn import MultiHeadMLP
 from sklcausal.nn._layers import check_widths
 from sklcausal.utils._docs import shared_docs
-
-
-class TLearnerModule(nn.Module):
-    """Give every arm a network that shares nothing with the others.
-
-    Parameters
-    ----------
-    n_members : int
-    n_in : int
-    n_heads : int
-        Number of arms.
-    n_outcomes : int
-    widths : sequence of int
-    activation : str
-    """
-
-    def __init__(
-        self,
-        n_members: int,
-        n_in: int,
-        *,
-        n_heads: int,
-        n_outcomes: int,
-        widths: Sequence[int],
-        activation: str,
-    ):
-        super().__init__()
-        self.n_heads = n_heads
-        self.hidden = MemberMLP(n_members, n_in, widths, activation, n_heads)
-        self.last = MemberLinear(n_members, self.hidden.n_out, n_outcomes, n_heads)
-
-    def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute theta and the last hidden layer of each arm's network.
-
-        Parameters
-        ----------
-        z : Tensor of shape (n_members, n, n_in)
-
-        Returns
-        -------
-        theta : Tensor of shape (n_members, n, n_heads * n_outcomes)
-        features : Tensor of shape (n_members, n, n_heads, n_hidden)
-        """
-        features = self.hidden(z.unsqueeze(1).expand(-1, self.n_heads, -1, -1))
-        theta = self.last(features).transpose(1, 2).flatten(2)
-        return theta, features.transpose(1, 2)
 
 
 @shared_docs
@@ -116,8 +68,8 @@ class TLearner(BaseThetaEstimator):
     def _recipe(self, n_heads: int, n_outcomes: int) -> Recipe:
         arguments = {
             "n_heads": n_heads,
-            "n_outcomes": n_outcomes,
-            "widths": check_widths(self.widths, "widths"),
+            "n_out": n_outcomes,
+            "head_widths": check_widths(self.widths, "widths"),
             "activation": self.activation,
         }
-        return Recipe(TLearnerModule, arguments)
+        return Recipe(MultiHeadMLP, arguments)

@@ -2,7 +2,7 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
-from sklcausal.nn._bodies import MLPModule
+from sklcausal.nn._bodies import MultiHeadMLP
 from sklcausal.nn._layers import MemberHeads, MemberLinear, MemberMLP
 
-__all__ = ["MLPModule", "MemberHeads", "MemberLinear", "MemberMLP"]
+__all__ = ["MemberHeads", "MemberLinear", "MemberMLP", "MultiHeadMLP"]

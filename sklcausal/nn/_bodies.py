@@ -1,4 +1,4 @@
-"""A plain network from inputs to outputs."""
+"""A network with a shared trunk and several heads."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -8,11 +8,14 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from sklcausal.nn._layers import MemberHeads
+from sklcausal.nn._layers import MemberHeads, MemberMLP
 
 
-class MLPModule(nn.Module):
-    """Map inputs to outputs by hidden layers and a linear one.
+class MultiHeadMLP(nn.Module):
+    """Map inputs through shared hidden layers to heads with hidden layers of their own.
+
+    Without shared layers the heads are networks that share nothing; with one head it is a plain
+    network.
 
     Parameters
     ----------
@@ -20,10 +23,14 @@ class MLPModule(nn.Module):
         Number of members.
     n_in : int
         Number of inputs.
-    widths : sequence of int
-        Hidden layers.
+    n_heads : int
+        Number of heads, such as one per arm.
     n_out : int
-        Number of outputs.
+        Outputs of each head.
+    trunk_widths : sequence of int, default=()
+        Shared hidden layers.
+    head_widths : sequence of int, default=()
+        Hidden layers of each head.
     activation : str, default='silu'
         Name of the activation.
     """
@@ -33,15 +40,20 @@ class MLPModule(nn.Module):
         n_members: int,
         n_in: int,
         *,
-        widths: Sequence[int],
+        n_heads: int,
         n_out: int,
+        trunk_widths: Sequence[int] = (),
+        head_widths: Sequence[int] = (),
         activation: str = "silu",
     ):
         super().__init__()
-        self.heads = MemberHeads(n_members, n_in, 1, widths, n_out, activation)
+        self.trunk = MemberMLP(n_members, n_in, trunk_widths, activation)
+        self.heads = MemberHeads(
+            n_members, self.trunk.n_out, n_heads, head_widths, n_out, activation
+        )
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute outputs and the last hidden layer.
+        """Compute the outputs of all heads and their last hidden layers.
 
         Parameters
         ----------
@@ -50,10 +62,10 @@ class MLPModule(nn.Module):
 
         Returns
         -------
-        output : Tensor of shape (n_members, n, n_out)
-            Outputs.
-        features : Tensor of shape (n_members, n, 1, n_hidden)
+        output : Tensor of shape (n_members, n, n_heads * n_out)
+            Outputs, head by head.
+        features : Tensor of shape (n_members, n, n_heads, n_hidden)
             Last hidden layers.
         """
-        output, features = self.heads(z)
-        return output.squeeze(2), features
+        output, features = self.heads(self.trunk(z))
+        return output.flatten(2), features

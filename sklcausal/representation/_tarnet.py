@@ -8,67 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from torch import Tensor, nn
-
 from sklcausal._ensemble import Recipe
 from sklcausal.base import BaseThetaEstimator
-from sklcausal.nn import MemberHeads, MemberMLP
+from sklcausal.nn import MultiHeadMLP
 from sklcausal.nn._layers import check_widths
 from sklcausal.utils._docs import shared_docs
-
-
-class TARNetModule(nn.Module):
-    """Share a representation among heads.
-
-    Parameters
-    ----------
-    n_members : int
-        Number of members.
-    n_in : int
-        Number of inputs.
-    n_heads : int
-        One per arm, or one for the intercept and each slope.
-    n_outcomes : int
-    representation_widths, head_widths : sequence of int
-    activation : str
-        Name of the activation.
-    """
-
-    # Phi(x) and h_t(Phi), Shalit, Johansson, Sontag (2017), section 4
-    def __init__(
-        self,
-        n_members: int,
-        n_in: int,
-        *,
-        n_heads: int,
-        n_outcomes: int,
-        representation_widths: Sequence[int],
-        head_widths: Sequence[int],
-        activation: str,
-    ):
-        super().__init__()
-        self.representation = MemberMLP(n_members, n_in, representation_widths, activation)
-        self.heads = MemberHeads(
-            n_members, self.representation.n_out, n_heads, head_widths, n_outcomes, activation
-        )
-
-    def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute theta and the last hidden layer of each head.
-
-        Parameters
-        ----------
-        z : Tensor of shape (n_members, n, n_in)
-            Encoded inputs.
-
-        Returns
-        -------
-        theta : Tensor of shape (n_members, n, n_heads * n_outcomes)
-            Transformed inputs.
-        features : Tensor of shape (n_members, n, n_heads, n_hidden)
-            Last hidden layers.
-        """
-        theta, features = self.heads(self.representation(z))
-        return theta.flatten(2), features
 
 
 @shared_docs
@@ -136,13 +80,12 @@ class TARNet(BaseThetaEstimator):
     head_widths: Sequence[int] = (50,)
 
     def _recipe(self, n_heads: int, n_outcomes: int) -> Recipe:
+        # trunk Phi(x) and heads h_t(Phi), [1], section 4
         arguments = {
             "n_heads": n_heads,
-            "n_outcomes": n_outcomes,
-            "representation_widths": check_widths(
-                self.representation_widths, "representation_widths"
-            ),
+            "n_out": n_outcomes,
+            "trunk_widths": check_widths(self.representation_widths, "representation_widths"),
             "head_widths": check_widths(self.head_widths, "head_widths"),
             "activation": self.activation,
         }
-        return Recipe(TARNetModule, arguments)
+        return Recipe(MultiHeadMLP, arguments)

@@ -43,11 +43,13 @@ def test_t_learner_equals_longhand(data):
     expected = np.zeros((240, 3))
     for k in range(2):
         for arm in range(3):
-            h = encoded(est, k, data.X)
-            for i in range(2):
-                layer = f"body.hidden.layers.{i}"
-                h = silu(h @ w[f"{layer}.weight"][k, arm] + w[f"{layer}.bias"][k, arm])
-            theta = (h @ w["body.last.weight"][k, arm] + w["body.last.bias"][k, arm])[:, 0]
+            # the first layers of all arms stand side by side in one matrix
+            first, own = "body.heads.first.layers.0", slice(6 * arm, 6 * arm + 6)
+            h = encoded(est, k, data.X) @ w[f"{first}.weight"][k][:, own]
+            h = silu(h + w[f"{first}.bias"][k][:, own])
+            rest, last = "body.heads.rest.layers.0", "body.heads.last"
+            h = silu(h @ w[f"{rest}.weight"][k, arm] + w[f"{rest}.bias"][k, arm])
+            theta = (h @ w[f"{last}.weight"][k, arm] + w[f"{last}.bias"][k, arm])[:, 0]
             expected[:, arm] += engine_to_outcome(est, k, theta) / 2
     np.testing.assert_allclose(est.potential_outcomes(data.X), expected, atol=1e-5)
 

@@ -37,7 +37,7 @@ def test_forward_equals_longhand(fitted):
         rows = _training_rows(est, k, seen)
         z = (data.X - rows[0]) / rows[1] * w["encoder.gate"][k]
         for i in range(2):
-            layer = f"body.representation.layers.{i}"
+            layer = f"body.trunk.layers.{i}"
             z = silu(z @ w[f"{layer}.weight"][k] + w[f"{layer}.bias"][k])
         first = (
             z @ w["body.heads.first.layers.0.weight"][k] + w["body.heads.first.layers.0.bias"][k]
