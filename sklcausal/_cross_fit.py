@@ -114,6 +114,11 @@ class CrossFit:
         return cls(data.X, data.weight, folds, members, safe_origin(data.X), options)
 
     @property
+    def row_weight(self) -> np.ndarray:
+        """Weights of the rows, ones where there are none."""
+        return np.ones(len(self.X)) if self.weight is None else self.weight
+
+    @property
     def n_members(self) -> int:
         """Number of members."""
         return len(self.members)

@@ -44,8 +44,29 @@ class Batch(NamedTuple):
 
     @property
     def w(self) -> Tensor:
-        """Weights."""
+        """Weights, 0 for padding."""
         return self.targets[2]
+
+    def mean(self, loss: Tensor) -> Tensor:
+        """Average weighted losses of rows within each member.
+
+        The divisor is the number of rows, not the sum of their weights, so that a row pulls by
+        its weight whatever rows it is drawn with.
+
+        Parameters
+        ----------
+        loss : Tensor of shape (n_members, n)
+
+        Returns
+        -------
+        Tensor of shape (n_members,)
+        """
+        return (loss * self.w).sum(dim=1) / self.n_rows
+
+    @property
+    def n_rows(self) -> Tensor:
+        """Number of rows with weight that each member draws, at least 1."""
+        return (self.w > 0).sum(dim=1).clamp_min(1)
 
 
 @dataclass
@@ -122,7 +143,7 @@ class Draws:
         units_of: Sequence[int],
     ):
         self.data, self.generators = data, generators
-        self.rows = [torch.as_tensor(r) for r in rows]
+        self.rows = [torch.as_tensor(r, device="cpu") for r in rows]
         longest = max(len(r) for r in rows)
         self.n_batches = max(1, math.ceil(longest / batch_size))
         self.size = math.ceil(longest / self.n_batches)
@@ -131,10 +152,12 @@ class Draws:
     def __iter__(self) -> Iterator[Batch]:
         n_rows = self.n_batches * self.size
         device = self.data.X.device
-        index = torch.zeros(len(self.rows), n_rows, dtype=torch.int64)
-        pad = torch.zeros(len(self.rows), n_rows, dtype=torch.float32)
+        index = torch.empty(len(self.rows), n_rows, dtype=torch.int64, device="cpu")
+        pad = torch.zeros(len(self.rows), n_rows, dtype=torch.float32, device="cpu")
         for k, own in enumerate(self.rows):
             order = own
+            # padding shows a member a row of its own, never one that it may not see
+            index[k] = own[0] if len(own) else 0
             if self.generators is not None:
                 order = own[torch.randperm(len(own), generator=self.generators[k])]
             index[k, : len(own)] = order

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold
 
 from sklcausal._draws import MemberRows
 from sklcausal.exceptions import TargetError
@@ -50,20 +49,40 @@ def assign_folds(
         raise TargetError(
             f"`cluster` must have at least n_folds={n_folds} different labels, got {n_clusters}"
         )
-    splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=rng.randint(2**31 - 1))
-    for k, (_, held_out) in enumerate(splitter.split(folds, strata, cluster)):
-        folds[held_out] = k
-    return folds
+    return _deal_clusters(n_folds, strata, cluster, rng)
+
+
+def _deal_clusters(
+    n_folds: int, strata: np.ndarray, cluster: np.ndarray, rng: np.random.RandomState
+) -> np.ndarray:
+    """Deal clusters of alike size and mixture of strata in turn, forth and back."""
+    _, codes = np.unique(cluster, return_inverse=True)
+    counts = np.zeros((codes.max() + 1, strata.max() + 1))
+    np.add.at(counts, (codes, strata), 1)
+    shuffled = rng.permutation(len(counts))
+    main = counts.argmax(axis=1)
+    purity = counts.max(axis=1) / counts.sum(axis=1)
+    keys = (purity, counts.sum(axis=1), main)
+    order = shuffled[np.lexsort([key[shuffled] for key in keys])]
+    turn = np.arange(len(order))
+    place = turn % n_folds
+    by_cluster = np.empty(len(order), dtype=np.int64)
+    by_cluster[order] = np.where(turn // n_folds % 2 == 0, place, n_folds - 1 - place)
+    return by_cluster[codes]
 
 
 def _deal(
     n_folds: int, strata: np.ndarray, order: np.ndarray, rng: np.random.RandomState
 ) -> np.ndarray:
-    folds = np.empty(len(strata), dtype=np.int64)
+    return _places(strata, order, rng) % n_folds
+
+
+def _places(strata: np.ndarray, order: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
+    """Line rows up by stratum and order, ties at random, and return their places."""
+    places = np.empty(len(strata), dtype=np.int64)
     shuffled = rng.permutation(len(strata))
-    sequence = shuffled[np.lexsort((order[shuffled], strata[shuffled]))]
-    folds[sequence] = np.arange(len(strata)) % n_folds
-    return folds
+    places[shuffled[np.lexsort((order[shuffled], strata[shuffled]))]] = np.arange(len(strata))
+    return places
 
 
 def split_member(
@@ -94,9 +113,20 @@ def split_member(
         return MemberRows(rows, rows[:0], seed)
     rng = np.random.RandomState(seed)
     n_parts = max(2, round(1 / validation_fraction))
+    own = strata[rows]
     if cluster is not None and len(np.unique(cluster[rows])) >= n_parts:
-        parts = assign_folds(n_parts, strata[rows], order[rows], cluster[rows], rng)
+        held_out = _deal_clusters(n_parts, own, cluster[rows], rng) == rng.randint(n_parts)
     else:
-        parts = _deal(n_parts, strata[rows], order[rows], rng)
-    held_out = parts == rng.randint(n_parts)
+        place = _places(own, order[rows], rng)
+        held_out = _every(validation_fraction, place, n_parts - 1 - rng.randint(n_parts))
+    # training needs every arm, and a member without any row to judge by would never improve
+    held_out &= np.isin(own, own[~held_out])
+    if not held_out.any():
+        held_out[rng.randint(len(rows))] = len(rows) > 1
     return MemberRows(rows[~held_out], rows[held_out], seed)
+
+
+def _every(share: float, place: np.ndarray, offset: int) -> np.ndarray:
+    """Mark a share of places at even distances."""
+    steps = np.floor((place[:, None] + offset + np.arange(2)) * share + 1e-9)
+    return steps[:, 1] > steps[:, 0]

@@ -153,4 +153,9 @@ def fit_ensemble(
     (run,), (candidate,) = runs, left
     if not run.net.interrupted_:
         run.net.run(options.max_epochs - run.net.epoch_)
-    return run.ensemble(task, candidate, options.device), candidate, list(run.net.history)
+    # of every epoch, but not of every batch, of which there may be very many
+    history = [
+        {key: value for key, value in epoch.items() if key != "batches"}
+        for epoch in run.net.history
+    ]
+    return run.ensemble(task, candidate, options.device), candidate, history

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import copy
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,7 +35,6 @@ from sklcausal.inference._nuisance import (
     MomentNet,
     NuisanceSettings,
     PropensityNet,
-    weighted_mean,
 )
 from sklcausal.inference._theta_net import CellRegression, ThetaNet
 from sklcausal.inference._units import EngineUnits
@@ -141,7 +139,7 @@ class BaseThetaEstimator(BaseEffectEstimator):
     def _loss(self, module: nn.Module, batch: Batch) -> Tensor:
         """Compute the training loss of each member, shape (n_members,)."""
         rows = self.model_.batch_loss(batch.y, batch.t, module(batch.X))
-        return weighted_mean(rows, batch.w)
+        return batch.mean(rows)
 
     # -- fit ------------------------------------------------------------------------------
 
@@ -170,8 +168,9 @@ class BaseThetaEstimator(BaseEffectEstimator):
         self.propensity_ = None if self.engine_ is None else self.engine_.propensity
         self.mean_cells_ = None
         if self.n_folds == 1:
-            weight = np.ones(len(data.X)) if data.weight is None else data.weight
-            self.mean_cells_ = np.average(self._cells(data.X), axis=0, weights=weight)
+            self.mean_cells_ = np.average(
+                self._cells(data.X), axis=0, weights=cross_fit.row_weight
+            )
         self.constant_ = self.model_.best_constant(
             self.units_.outcomes(data.y), self.units_.treatments(data.t), data.weight
         )
@@ -186,7 +185,7 @@ class BaseThetaEstimator(BaseEffectEstimator):
             gradient_clip=self.gradient_clip,
             device=resolve_device(self.device),
             verbose=int(self.verbose),
-            callbacks=copy.deepcopy(self.callbacks),
+            callbacks=self.callbacks,
             net_params=dict(self.net_params or {}),
         )
 
@@ -204,7 +203,7 @@ class BaseThetaEstimator(BaseEffectEstimator):
         ]
 
     def _fit_theta(self, data: FitData, cross_fit: CrossFit) -> ThetaNet:
-        weight = np.ones(len(data.X)) if data.weight is None else data.weight
+        weight = cross_fit.row_weight
         n_outcomes = data.outcomes.n_outcomes
         trained = cross_fit.train(
             self._recipe(self.model_.n_params_ // n_outcomes, n_outcomes),
@@ -404,4 +403,4 @@ def squared_error(module: nn.Module, batch: Batch) -> Tensor:
     -------
     Tensor of shape (n_members,)
     """
-    return weighted_mean(0.5 * ((batch.y - module(batch.X)) ** 2).sum(-1), batch.w)
+    return batch.mean(0.5 * ((batch.y - module(batch.X)) ** 2).sum(-1))

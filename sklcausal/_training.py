@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,7 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer
 from torch import Tensor, nn
+from torch.nn.modules.dropout import _DropoutNd
 
 from sklcausal._draws import Batch, Draws, MemberRows, TrainingData
 from sklcausal._stopping import MemberStopping
@@ -83,7 +85,8 @@ class MemberNet(NeuralNet):
             "device": options.device,
             "train_split": None,
             "verbose": 0,
-            "callbacks": [*(options.callbacks or [])],
+            # copies, since each net keeps its own state in them
+            "callbacks": [copy.copy(callback) for callback in options.callbacks or []],
         }
         if "optimizer" not in options.net_params:
             settings["optimizer__fused"] = options.device in ("cpu", "cuda")
@@ -243,7 +246,7 @@ class MemberNet(NeuralNet):
     # -- one step, member by member -------------------------------------------------------
 
     def _account(self, part: str, losses: Tensor, batch: Batch) -> dict[str, Any]:
-        weight = batch.w.sum(dim=1)
+        weight = batch.n_rows
         total, sums = self._sums.get(part, (0.0, 0.0))
         self._sums[part] = (total + weight, sums + weight * losses)
         return {"loss": losses.mean(), "y_pred": None}
@@ -287,7 +290,7 @@ class MemberNet(NeuralNet):
         self.epoch_ += 1
         means = {}
         for part, (weight, total) in self._sums.items():
-            means[part] = (total / weight.clamp_min(1e-30)).double().cpu().numpy()
+            means[part] = (total / weight).double().cpu().numpy()
             self.history.record(f"{part}_loss", float(means[part].mean()))
             by_member = np.full(len(self.members_), np.nan)
             by_member[self.active_] = means[part]
@@ -367,7 +370,8 @@ class MemberNet(NeuralNet):
         devices = [torch.device(self.device)] if str(self.device).startswith("cuda") else []
         # only a part that draws, such as dropout, needs the global generator, which threads share
         draws = any(
-            getattr(part, "draws_random_numbers", False) for part in self.module_.modules()
+            getattr(part, "draws_random_numbers", isinstance(part, _DropoutNd))
+            for part in self.module_.modules()
         )
         with torch.inference_mode(False), torch.enable_grad():
             if not draws:

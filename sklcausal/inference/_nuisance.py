@@ -57,6 +57,11 @@ class NuisanceSettings:
         return Recipe(MultiHeadMLP, arguments)
 
 
+def _some(rows: np.ndarray) -> np.ndarray:
+    """Take rows at even distances where there are very many."""
+    return rows[:: 1 + len(rows) // MAX_CALIBRATION_ROWS]
+
+
 class PropensityNet:
     """Probabilities of the arms given x.
 
@@ -86,12 +91,13 @@ class PropensityNet:
         self : PropensityNet
         """
         self.clip = settings.clip
+        weight = cross_fit.row_weight
         trained = cross_fit.train(
             settings.recipe(n_arms),
             cross_entropy,
             np.zeros((len(t), 1)),
             t,
-            start=lambda rows: _log_shares(t[rows], n_arms),
+            start=lambda rows: _log_shares(t[rows], weight[rows], n_arms),
             candidates=settings.candidates,
             label="propensity",
         )
@@ -102,20 +108,20 @@ class PropensityNet:
             logits, _ = self.ensemble.member(k, cross_fit.X, rows)
             raw[rows] = softmax(logits.astype(float) / self.temperature_[k], axis=1)
         self.propensity_ = clip_propensity(raw, self.clip)
-        self.share_clipped_ = (raw < self.clip).mean(axis=0)
+        self.share_clipped_ = np.average(raw < self.clip, axis=0, weights=weight)
         return self
 
     def _temperatures(self, cross_fit: CrossFit, t: np.ndarray) -> np.ndarray:
-        members = cross_fit.members
-        total = np.zeros((len(members), len(TEMPERATURES)))
-        if not any(len(m.valid) for m in members):
-            return np.ones(len(members))
-        for k, member in enumerate(members):
-            rows = member.valid[:MAX_CALIBRATION_ROWS]
+        found = np.ones(cross_fit.n_members)
+        for k, member in enumerate(cross_fit.members):
+            rows = _some(member.valid)
+            if not len(rows):
+                continue
             logits, _ = self.ensemble.member(k, cross_fit.X, rows)
             scaled = log_softmax(logits.astype(float) / TEMPERATURES[:, None, None], axis=2)
-            total[k] -= scaled[:, np.arange(len(rows)), t[rows]].sum(axis=1)
-        return TEMPERATURES[total.argmin(axis=1)]
+            loss = -scaled[:, np.arange(len(rows)), t[rows]] @ cross_fit.row_weight[rows]
+            found[k] = TEMPERATURES[loss.argmin()]
+        return found
 
     def law(self) -> ArmLaw:
         """Return what inference averages over.
@@ -195,7 +201,9 @@ class MomentNet:
             theta, _ = self.ensemble.member(j, cross_fit.X, rows)
             self.mean_[rows], self.sd_[rows] = self._moments(theta, j)
         residual = (t - self.mean_) / self.sd_
-        self.correlation_ = np.atleast_2d(np.corrcoef(residual.T)) if k > 1 else np.ones((1, 1))
+        covariance = np.atleast_2d(np.cov(residual.T, aweights=cross_fit.row_weight))
+        sd = np.sqrt(np.diag(covariance))
+        self.correlation_ = covariance / np.outer(sd, sd)
         return self
 
     def _moments(self, theta: np.ndarray, member: int) -> tuple[np.ndarray, np.ndarray]:
@@ -211,16 +219,17 @@ class MomentNet:
         )
 
     def _calibrate(self, cross_fit: CrossFit, t: np.ndarray) -> np.ndarray:
-        squares, counts = np.zeros(self.inflation_.shape), np.zeros(cross_fit.n_members)
+        found = np.ones(self.inflation_.shape)
         for k, member in enumerate(cross_fit.members):
-            rows = member.valid[:MAX_CALIBRATION_ROWS]
+            rows = _some(member.valid)
+            if not len(rows):
+                continue
             theta, _ = self.ensemble.member(k, cross_fit.X, rows)
             mean, sd = self._moments(theta, k)
-            squares[k] += (((t[rows] - mean) / sd) ** 2).sum(axis=0)
-            counts[k] += len(rows)
-        if not counts.all():
-            return np.ones(self.inflation_.shape)
-        return np.sqrt(squares / counts[:, None])
+            weight = cross_fit.row_weight[rows]
+            squares = np.average(((t[rows] - mean) / sd) ** 2, axis=0, weights=weight)
+            found[k] = np.sqrt(squares)
+        return found
 
     def law(self, units: EngineUnits) -> MomentLaw:
         """Return what inference averages over.
@@ -268,7 +277,7 @@ def cross_entropy(module: nn.Module, batch: Batch) -> Tensor:
     """
     logits = module(batch.X)
     loss = F.cross_entropy(logits.flatten(0, 1), batch.t.flatten(), reduction="none")
-    return weighted_mean(loss.view_as(batch.w), batch.w)
+    return batch.mean(loss.view_as(batch.w))
 
 
 class _TreatmentLikelihood:
@@ -283,25 +292,11 @@ class _TreatmentLikelihood:
         gaussian = 0.5 * (log_variance + (batch.y - mean) ** 2 * torch.exp(-log_variance))
         bernoulli = F.softplus(mean) - batch.y * mean
         loss = torch.where(self.is_binary, bernoulli, gaussian).sum(-1)
-        return weighted_mean(loss, batch.w)
+        return batch.mean(loss)
 
 
-def weighted_mean(loss: Tensor, weight: Tensor) -> Tensor:
-    """Average the rows' losses within each member.
-
-    Parameters
-    ----------
-    loss, weight : Tensor of shape (n_members, n)
-
-    Returns
-    -------
-    Tensor of shape (n_members,)
-    """
-    return (loss * weight).sum(dim=1) / weight.sum(dim=1).clamp_min(1e-30)
-
-
-def _log_shares(t: np.ndarray, n_arms: int) -> np.ndarray:
-    counts: Any = np.bincount(t, minlength=n_arms) + 0.5
+def _log_shares(t: np.ndarray, weight: np.ndarray, n_arms: int) -> np.ndarray:
+    counts: Any = np.bincount(t, weight, minlength=n_arms) + 0.5
     return np.log(counts / counts.sum())
 
 
@@ -317,5 +312,12 @@ def clip_propensity(propensity: np.ndarray, clip: float) -> np.ndarray:
     -------
     ndarray of shape (n, n_arms)
     """
-    clipped = np.clip(propensity, clip, 1 - clip)
-    return clipped / clipped.sum(axis=1, keepdims=True)
+    clipped = np.maximum(propensity, clip)
+    for _ in range(propensity.shape[1]):
+        # what lifting the rare arms takes is taken from the others, in proportion
+        low = clipped <= clip
+        left = 1 - clip * low.sum(axis=1, keepdims=True)
+        rest = np.where(low, 0.0, clipped).sum(axis=1, keepdims=True)
+        clipped = np.where(low, clip, clipped * left / np.where(rest > 0, rest, 1.0))
+        clipped = np.maximum(clipped, clip)
+    return clipped

@@ -92,11 +92,11 @@ def test_doses_are_refused_with_a_way_out(learner):
 
 
 def test_arms_of_the_t_learner_share_nothing(data):
-    est = TLearner(**SMALL).fit(data.X, data.T, data.y)
-    y = data.y + 5.0 * (data.T == 2) * np.sin(7 * data.y)
-    other = TLearner(**SMALL).fit(data.X, data.T, y)
-    # heads are trained in common units, so only a common factor may move them
-    first, second = (
-        e.theta_net_.ensemble.weights()["body.hidden.layers.0.weight"] for e in (est, other)
-    )
-    assert np.abs(first[:, 2] - second[:, 2]).max() > 1e-3
+    settings = {**SMALL, "n_folds": 1, "validation_fraction": None}
+    first = TLearner(**settings).fit(data.X, data.T, data.y).potential_outcomes(data.X)
+    # other outcomes in arm 2, of the same mean and spread, so that units stay
+    y, own = data.y.copy(), np.flatnonzero(data.T == 2)
+    y[own] = np.sort(y[own])
+    second = TLearner(**settings).fit(data.X, data.T, y).potential_outcomes(data.X)
+    np.testing.assert_allclose(second[:, :2], first[:, :2], atol=1e-4)
+    assert np.abs(second[:, 2] - first[:, 2]).max() > 1e-2
