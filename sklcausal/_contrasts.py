@@ -128,6 +128,11 @@ class Contrasts:
             return None
         arrays = {k: a[:, 0] if a.ndim > per_row else a for k, a in arrays.items()}
         check_lengths({"X": np.empty(n), **arrays})
+        if T1 is None and self.treatments.arms is not None and self.treatments.n_arms > 2:
+            raise TargetError(
+                "`T1` must be given when `T0` holds one arm for each row, since rows would be "
+                "compared with different arms, got None"
+            )
         codes = [
             np.unique(arrays[name], axis=0, return_inverse=True)[1].ravel()
             if name in arrays

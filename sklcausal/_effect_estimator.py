@@ -157,27 +157,27 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         """
         check_is_fitted(self)
         check_same_index(X=X, T0=T0, T1=T1)
-        X = validate_X(self, X, reset=False)
-        return self._by_contrast(X, T0, T1, lambda rows, combine: [self._effect(rows, combine)])[0]
-
-    def _effect(self, X: np.ndarray, combine: np.ndarray) -> np.ndarray:
-        return self._cells(X) @ (combine * self._cell_units(combine.shape[-1])[1]).T
+        cells = self._cells(validate_X(self, X, reset=False))
+        scale = self._cell_units(cells.shape[1])[1]
+        return self._by_contrast(
+            len(cells), T0, T1, lambda rows, combine: [cells[rows] @ (combine * scale).T]
+        )[0]
 
     def _by_contrast(
         self,
-        X: np.ndarray,
+        n: int,
         T0: Any,
         T1: Any,
         compute: Callable[[np.ndarray, np.ndarray], Sequence[np.ndarray]],
     ) -> list[np.ndarray]:
         """Compute arrays of shape (n, n_targets) for what each row compares, and shape them."""
-        groups = self.contrasts_.by_row(T0, T1, len(X)) or [(np.arange(len(X)), T0, T1)]
+        groups = self.contrasts_.by_row(T0, T1, n) or [(np.arange(n), T0, T1)]
         out: list[np.ndarray] = []
         for rows, a, b in groups:
             combine, _ = self.contrasts_(a, b)
-            flat = compute(X[rows], combine.reshape(-1, combine.shape[-1]))
+            flat = compute(rows, combine.reshape(-1, combine.shape[-1]))
             parts = [self._shape(part.reshape(len(rows), *combine.shape[:2])) for part in flat]
-            out = out or [np.empty((len(X), *part.shape[1:])) for part in parts]
+            out = out or [np.empty((n, *part.shape[1:])) for part in parts]
             for whole, part in zip(out, parts, strict=True):
                 whole[rows] = part
         return out
@@ -223,9 +223,20 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         if simultaneous and self.contrasts_.by_row(T0, T1, len(X)) is not None:
             raise ValueError("`simultaneous=True` takes one T0 and T1 for all rows, got arrays")
         low, high = self._by_contrast(
-            X, T0, T1, lambda rows, combine: self._interval(rows, combine, alpha, simultaneous)
+            len(X),
+            T0,
+            T1,
+            lambda rows, combine: self._interval(X[rows], combine, alpha, simultaneous),
         )
-        return low, high
+        least, most = self._limits()
+        return np.maximum(low, least), np.minimum(high, most)
+
+    def _limits(self) -> tuple[Any, Any]:
+        """Return the smallest and largest possible effect on each outcome."""
+        is_share = np.array([kind == "binary" for kind in self.outcomes_.kinds])
+        most = np.where(is_share & (self.treatments_ is not None), 1.0, np.inf)
+        most = most if not self.outcomes_.one_dim else most[0]
+        return -most, most
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the effect of each row, flattened to at most two axes.
@@ -316,7 +327,9 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         estimate, covariance, n, groups = self._average(X, flat, population, trim, by)
         if not self.outcomes_.one_dim:
             names = [f"{name}: {outcome}" for name in names for outcome in self.outcome_names_]
-        return InferenceResult(estimate, covariance, groups.name(names), title, n), groups
+        limits = np.resize(self._limits()[1], len(estimate))
+        names = groups.name(names)
+        return InferenceResult(estimate, covariance, names, title, n, limits), groups
 
     def ate(
         self,

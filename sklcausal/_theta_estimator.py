@@ -259,7 +259,7 @@ class BaseThetaEstimator(BaseEffectEstimator):
 
     def _fit_law(self, data: FitData, cross_fit: CrossFit) -> TreatmentLaw:
         if data.propensity is not None:
-            return ArmLaw(data.propensity)
+            return ArmLaw(data.propensity, is_known=True)
         settings = NuisanceSettings(
             LAW_WIDTHS, self.activation, LAW_CANDIDATES, self.propensity_clip
         )

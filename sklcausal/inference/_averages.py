@@ -14,7 +14,6 @@ def ratio_average(
     numerator: np.ndarray,
     denominator: np.ndarray,
     weight: np.ndarray,
-    extra: np.ndarray | float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Divide weighted sums.
 
@@ -23,8 +22,6 @@ def ratio_average(
     numerator : ndarray of shape (n, n_targets)
     denominator : ndarray of shape (n, 1) or (n, n_targets)
     weight : ndarray of shape (n,)
-    extra : ndarray of shape (n, n_targets) or float
-        What the influence value of the numerator has beside it, given the estimate.
 
     Returns
     -------
@@ -34,7 +31,7 @@ def ratio_average(
     """
     total = weight @ denominator
     estimate = (weight @ numerator) / total
-    return estimate, weight[:, None] * (numerator - denominator * estimate + extra) / total
+    return estimate, weight[:, None] * (numerator - denominator * estimate) / total
 
 
 def covariance_of_moves(
@@ -87,9 +84,13 @@ def overlap_average(
     value: np.ndarray,
     t: np.ndarray,
     propensity: np.ndarray,
+    is_known: bool,
     weight: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Average contrasts with weights ``h = 1 / sum_a (1 / pi_a)``.
+
+    Where propensities are estimated, so are the weights: both sums are corrected by the influence
+    ``D = h^2 sum_a (1{T = a} - pi_a) / pi_a^2`` of the weights.
 
     Parameters
     ----------
@@ -97,6 +98,8 @@ def overlap_average(
         Influence values and plug-in values of the contrasts.
     t : ndarray of int of shape (n,)
     propensity : ndarray of shape (n, n_arms)
+    is_known : bool
+        Whether the propensities are those of a trial.
     weight : ndarray of shape (n,)
 
     Returns
@@ -111,11 +114,11 @@ def overlap_average(
        Annals of Applied Statistics 2019, doi 10.1214/19-AOAS1282.
     """
     h = overlap_weight(propensity)[:, None]
-    estimate = (weight @ (h * psi)) / (weight @ h)
-    # the weights depend on propensities, whose own influence is 1{T = a} - pi_a
+    if is_known:
+        return ratio_average(h * psi, h, weight)
     surprise = (np.eye(propensity.shape[1])[t] - propensity) / propensity**2
-    extra = h**2 * surprise.sum(axis=1, keepdims=True) * (value - estimate)
-    return ratio_average(h * psi, h, weight, extra)
+    change = h**2 * surprise.sum(axis=1, keepdims=True)
+    return ratio_average(h * psi + change * value, h + change, weight)
 
 
 def treated_average(

@@ -68,6 +68,7 @@ class Engine:
         self.y, self.t, self.cluster = y, t, cluster
         self.weight = np.ones(len(y)) if weight is None else weight
         self.propensity = law.propensity if isinstance(law, ArmLaw) else None
+        self.is_known = isinstance(law, ArmLaw) and law.is_known
         self.signals = influence_values(self.model, y, t, theta, law)
         return self
 
@@ -146,7 +147,9 @@ class Engine:
             return averages.ratio_average(psi, np.ones((len(psi), 1)), weight)
         assert self.propensity is not None
         value = self.signals.value[rows] @ scaled.T
-        return averages.overlap_average(psi, value, self.t[rows], self.propensity[rows], weight)
+        return averages.overlap_average(
+            psi, value, self.t[rows], self.propensity[rows], self.is_known, weight
+        )
 
     def _observed(self) -> np.ndarray:
         """Put treatments, or indicators of arms, and outcomes side by side."""

@@ -14,6 +14,7 @@ from sklcausal._encoding import shorten
 from sklcausal.exceptions import TargetError
 from sklcausal.targets import as_column_array, check_not_missing
 
+MAX_GROUPS = 500
 MAX_TREE_ROWS = 50_000
 ROWS_PER_LEAF = 8
 
@@ -65,6 +66,11 @@ class Groups:
                 f"`by` must hold labels of one kind, got a mixture ({error})"
             ) from error
         labels = found.tolist()
+        if len(labels) > MAX_GROUPS:
+            raise TargetError(
+                f"`by` must have at most {MAX_GROUPS} groups, got {len(labels)}; put numbers into "
+                "bands first, for example with pandas.qcut"
+            )
         if counts.min() < 2:
             raise TargetError(
                 "`by` must have at least 2 rows in every group, got 1 in group "
@@ -79,7 +85,8 @@ class Groups:
         -------
         list of ndarray of int
         """
-        return [np.flatnonzero(self.codes == g) for g in range(len(self.labels))]
+        order = np.argsort(self.codes, kind="stable")
+        return np.split(order, np.cumsum(np.bincount(self.codes))[:-1])
 
     def name(self, names: list[str]) -> list[str]:
         """Put the label of each group before the names of the targets.

@@ -40,10 +40,12 @@ class ArmLaw:
     ----------
     propensity : ndarray of shape (n_samples, n_arms)
         Probability of each arm.
+    is_known : bool, default=False
+        Whether they are those of a trial, not estimates.
     """
 
-    def __init__(self, propensity: np.ndarray):
-        self.propensity = propensity
+    def __init__(self, propensity: np.ndarray, is_known: bool = False):
+        self.propensity, self.is_known = propensity, is_known
 
     def nodes(self, rows: slice) -> tuple[Tensor, Tensor]:
         """Return the propensities and the arms.

@@ -27,6 +27,9 @@ class InferenceResult:
         Line above the table.
     n_samples : int or None, default=None
         Rows behind the estimate.
+    limits : ndarray of shape (n_targets,) or None, default=None
+        Largest possible size of each target, such as 1 for a difference of probabilities;
+        intervals are cut there.
 
     Attributes
     ----------
@@ -52,10 +55,12 @@ class InferenceResult:
         names: Any,
         title: str = "",
         n_samples: int | None = None,
+        limits: np.ndarray | None = None,
     ):
         self.estimate = np.asarray(estimate, dtype=float)
         self.covariance = np.asarray(covariance, dtype=float)
         self.names, self.title, self.n_samples = list(names), title, n_samples
+        self.limits = np.full(len(self.estimate), np.inf) if limits is None else limits
 
     @property
     def std_error(self) -> np.ndarray:
@@ -87,7 +92,8 @@ class InferenceResult:
             Bounds of the intervals.
         """
         half = norm.ppf(1 - alpha / 2) * self.std_error
-        return self.estimate - half, self.estimate + half
+        low, high = self.estimate - half, self.estimate + half
+        return np.maximum(low, -self.limits), np.minimum(high, self.limits)
 
     def table(self, alpha: float = 0.05) -> dict[str, list[Any]]:
         """Collect the columns of the summary.

@@ -20,6 +20,8 @@ from sklcausal.utils._docs import shared_docs
 class TLearner(BaseThetaEstimator):
     """Estimate effects with a network of its own for every arm.
 
+    The arms share no weights, only the gates by which inputs are weighed.
+
     Parameters
     ----------
     widths : sequence of int, default=(50, 50, 50)

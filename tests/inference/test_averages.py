@@ -59,21 +59,42 @@ def test_att_weighs_controls_by_the_odds(fitted, data):
         assert (high - low)[arm - 1] / 2 == pytest.approx(1.959964 * se, rel=1e-2)
 
 
-def test_overlap_weights_are_the_harmonic_mean_of_propensities(fitted, data):
-    _, psi = aipw(fitted, data)
-    h = 1 / (1 / fitted.propensity_).sum(axis=1)
+def test_overlap_weights_are_the_harmonic_mean_of_propensities(data):
+    est = TARNet(**SMALL).fit(data.X, data.T, data.y, propensity=data.propensity)
+    _, psi = aipw(est, data)
+    h = 1 / (1 / data.propensity).sum(axis=1)
     effect = psi[:, 1:] - psi[:, :1]
+    result = est.estimate(population="overlap")
     expected = h @ effect / h.sum()
-    np.testing.assert_allclose(fitted.ate(population="overlap"), expected, rtol=1e-10)
+    np.testing.assert_allclose(result.estimate, expected, rtol=1e-10)
+    move = h[:, None] * (effect - expected) / h.sum()
+    np.testing.assert_allclose(result.std_error, np.sqrt((move**2).sum(axis=0)), rtol=2e-3)
 
 
-def test_overlap_weights_of_two_arms_are_the_usual_ones():
-    data = make_confounded(300, random_state=1)
-    est = TARNet(**SMALL).fit(data.X, data.T, data.y)
-    e = est.propensity_[:, 1]
-    psi = est.engine_.signals.psi * est.units_.y_scale
-    expected = (e * (1 - e)) @ (psi[:, 1] - psi[:, 0]) / (e * (1 - e)).sum()
-    assert est.ate(population="overlap") == pytest.approx(expected, rel=1e-10)
+def test_estimated_overlap_weights_are_corrected_by_their_influence(fitted, data):
+    value, psi = aipw(fitted, data)
+    p = fitted.propensity_
+    h = 1 / (1 / p).sum(axis=1)
+    change = h**2 * ((np.eye(3)[data.T] - p) / p**2).sum(axis=1)
+    effect, plug_in = psi[:, 1] - psi[:, 0], value[:, 1] - value[:, 0]
+    numerator, denominator = h * effect + change * plug_in, h + change
+    expected = numerator.sum() / denominator.sum()
+    result = fitted.estimate(population="overlap")
+    assert result.estimate[0] == pytest.approx(expected, rel=1e-10)
+    move = (numerator - denominator * expected) / denominator.sum()
+    assert result.std_error[0] == pytest.approx(np.sqrt((move**2).sum()), rel=2e-3)
+
+
+def test_overlap_average_finds_its_estimand():
+    errors = []
+    for seed in range(6):
+        data = make_confounded(1500, random_state=seed)
+        est = TARNet(**{**SMALL, "max_epochs": 40}).fit(data.X, data.T, data.y)
+        h = data.propensity.prod(axis=1)
+        result = est.estimate(population="overlap")
+        errors.append((result.estimate[0] - h @ data.effect / h.sum()) / result.std_error[0])
+    assert np.sqrt(np.mean(np.square(errors))) < 1.8
+    assert abs(np.mean(errors)) < 3 / np.sqrt(6)
 
 
 def test_trimming_drops_rows(fitted, data):
