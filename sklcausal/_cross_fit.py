@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -51,19 +52,25 @@ class CrossFit:
     X : ndarray of shape (n_samples, n_features)
     weight : ndarray of shape (n_samples,) or None
     folds : ndarray of int of shape (n_samples,)
-        Member k never sees fold k, unless it is the only one.
     members : sequence of MemberRows
+    unseen : sequence of tuple of int
+        Folds that each member never sees: one for a first stage, two for the nuisances of a
+        second stage, none for a single member.
     centre : ndarray of shape (n_features,)
         Origin of X.
     options : TrainingOptions
+    split : callable
+        Maps rows and a seed to the training and validation part of a member.
     """
 
     X: np.ndarray
     weight: np.ndarray | None
     folds: np.ndarray
     members: Sequence[MemberRows]
+    unseen: Sequence[tuple[int, ...]]
     centre: np.ndarray
     options: TrainingOptions
+    split: Callable[[np.ndarray, int], MemberRows]
 
     @classmethod
     def deal(
@@ -99,19 +106,31 @@ class CrossFit:
         folds = assign_folds(n_folds, arms, order, data.cluster, rng)
         if data.t.ndim == 1 and n_folds > 1:
             _check_arms_of_members(data, folds)
+
+        def split(rows: np.ndarray, seed: int) -> MemberRows:
+            return split_member(rows, arms, order, data.cluster, validation_fraction, seed)
+
+        unseen: list[tuple[int, ...]] = [(k,) for k in range(n_folds)] if n_folds > 1 else [()]
         seeds = rng.randint(2**31 - 1, size=n_folds).tolist()
-        members = [
-            split_member(
-                np.flatnonzero((folds != k) | (n_folds == 1)),
-                arms,
-                order,
-                data.cluster,
-                validation_fraction,
-                seed,
-            )
-            for k, seed in enumerate(seeds)
-        ]
-        return cls(data.X, data.weight, folds, members, safe_origin(data.X), options)
+        members = _members(folds, unseen, seeds, split)
+        centre = safe_origin(data.X)
+        return cls(data.X, data.weight, folds, members, unseen, centre, options, split)
+
+    def pairs(self) -> CrossFit:
+        """Leave two folds out of every member.
+
+        The member without folds j and k gives fold j the nuisances of a second stage that may
+        not see fold k, and the other way round.
+
+        Returns
+        -------
+        CrossFit
+        """
+        unseen: list[tuple[int, ...]] = list(combinations(range(self.folds.max() + 1), 2))
+        rng = np.random.RandomState(self.members[0].seed)
+        seeds = rng.randint(2**31 - 1, size=len(unseen)).tolist()
+        members = _members(self.folds, unseen, seeds, self.split)
+        return replace(self, members=members, unseen=unseen)
 
     @property
     def row_weight(self) -> np.ndarray:
@@ -158,8 +177,33 @@ class CrossFit:
         member : int
         rows : ndarray of int
         """
-        for k in range(self.n_members):
-            yield k, np.flatnonzero(self.folds == k)
+        for k, own in enumerate(self.unseen):
+            yield k, np.flatnonzero(np.isin(self.folds, own))
+
+    def out_of_fold(self, evaluate: Callable[[int, np.ndarray], np.ndarray]) -> np.ndarray:
+        """Collect what members say of rows that they never saw.
+
+        Parameters
+        ----------
+        evaluate : callable
+            Maps a member and rows to an array of shape (n_rows, n_outputs).
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_outputs), or of shape (n_folds, n_samples, n_outputs)
+            Of pairs, entry k is for a second stage that may not see fold k, and 0 there.
+        """
+        found: np.ndarray | None = None
+        is_pair = len(self.unseen[0]) == 2
+        shape = (self.folds.max() + 1, len(self.X)) if is_pair else (1, len(self.X))
+        for member, folds in enumerate(self.unseen):
+            for own, other in (folds, folds[::-1]) if is_pair else ((folds[0], 0),):
+                rows = np.flatnonzero(self.folds == own)
+                values = evaluate(member, rows)
+                found = np.zeros((*shape, values.shape[1])) if found is None else found
+                found[other, rows] = values
+        assert found is not None
+        return found if is_pair else found[0]
 
     def train(
         self,
@@ -180,8 +224,8 @@ class CrossFit:
         recipe : Recipe
         loss : callable
             Maps module and batch to one loss per member.
-        y : ndarray of shape (n_samples, n_outcomes)
-            What is to be predicted.
+        y : ndarray of shape (n_samples, n_outcomes) or (n_members, n_samples, n_outcomes)
+            What is to be predicted, the same for all members or not.
         t : ndarray of shape (n_samples,) or (n_samples, n_treatments), or None
             Treatments, where the loss reads them.
         standardise : ndarray of bool of shape (n_outcomes,) or None
@@ -199,18 +243,30 @@ class CrossFit:
         """
         data, units = make_training_data(
             self.X,
-            np.zeros(len(y), dtype=int) if t is None else t,
+            np.zeros(len(self.X), dtype=int) if t is None else t,
             y,
             self.weight,
             self.members,
             self.centre,
-            np.zeros(y.shape[1], dtype=bool) if standardise is None else standardise,
+            np.zeros(y.shape[-1], dtype=bool) if standardise is None else standardise,
             self.options.device,
         )
         starts = np.stack([start(member.train) for member in self.members])
         task = Task(recipe, loss, self.X, self.centre, data, self.members, starts, label)
         ensemble, candidate, history = fit_ensemble(task, candidates, self.options)
         return Trained(ensemble, units, candidate, history)
+
+
+def _members(
+    folds: np.ndarray,
+    unseen: Sequence[tuple[int, ...]],
+    seeds: Sequence[int],
+    split: Callable[[np.ndarray, int], MemberRows],
+) -> list[MemberRows]:
+    return [
+        split(np.flatnonzero(~np.isin(folds, own)), seed)
+        for own, seed in zip(unseen, seeds, strict=True)
+    ]
 
 
 def _check_arms_of_members(data: FitData, folds: np.ndarray) -> None:

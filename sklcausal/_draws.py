@@ -85,7 +85,7 @@ class TrainingData:
     ----------
     X : Tensor of shape (n_samples, n_features)
     t : Tensor of shape (n_samples,) or (n_samples, n_treatments)
-    y : Tensor of shape (n_samples, n_outcomes)
+    y : Tensor of shape (n_samples, n_outcomes) or (n_members, n_samples, n_outcomes)
     w : Tensor of shape (n_samples,)
     units : Units
         Of the centred y and T that are handed over here.
@@ -109,7 +109,7 @@ class TrainingData:
         -------
         Batch
         """
-        t, y = self.t[rows], self.y[rows]
+        t, y = self.t[rows], self.y[rows] if self.y.dim() == 2 else self.y[scales.members, rows]
         if t.dim() == 3:
             t = (t - scales.t_loc) / scales.t_scale
         y = (y - scales.y_loc) / scales.y_scale
@@ -121,10 +121,12 @@ class _Scales:
 
     def __init__(self, units: Units, members: Sequence[int], device: torch.device):
         at = list(members)
+        self.members = torch.as_tensor(at, device=device)[:, None]
         for name in ("y_loc", "y_scale", "t_loc", "t_scale"):
             value = torch.as_tensor(getattr(units, name)[at][:, None, :], dtype=torch.float32)
             setattr(self, name, value.to(device))
 
+    members: Tensor
     y_loc: Tensor
     y_scale: Tensor
     t_loc: Tensor

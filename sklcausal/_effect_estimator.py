@@ -6,11 +6,13 @@ from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils import RegressorTags
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
@@ -20,14 +22,22 @@ from sklcausal.exceptions import TargetError
 from sklcausal.inference._groups import Groups
 from sklcausal.inference._result import InferenceResult
 from sklcausal.targets import check_same_index
+from sklcausal.utils._docs import shared_docs
 from sklcausal.utils._frames import library_of, make_frame
 
 
+@shared_docs
+@dataclass(kw_only=True, eq=False, repr=False)
 class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
     """Check the data, keep the conventions and shape the results.
 
     Subclasses fit on `FitData` and say how cells (mean outcomes of arms, or intercept and slopes)
-    are computed for rows; effects are linear combinations of cells.
+    are computed for rows; effects are linear combinations of cells. They are dataclasses: a field
+    with a default is a parameter, and those of the base class are inherited.
+
+    Parameters
+    ----------
+    {shared_parameters}
 
     Attributes
     ----------
@@ -43,7 +53,20 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
 
     __metadata_request__fit = {"T": UNUSED}
     __metadata_request__score = {"T": UNUSED}
-    _takes_doses = False
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "treatment_type": [StrOptions({"auto", "discrete", "dose", "simultaneous"})],
+        "treatments": ["array-like", None],
+        "control": "no_validation",
+        "outcome": [str, "array-like"],
+    }
+    # what a method takes, beside T and y
+    _fields: ClassVar[tuple[str, ...]] = ("propensity", "cluster")
+    _treatment_kinds: ClassVar[tuple[str, ...]] = ("discrete",)
+
+    treatment_type: str = "auto"
+    treatments: Sequence[Any] | None = None
+    control: Any = None
+    outcome: str | Sequence[str] = "auto"
 
     # -- fit ------------------------------------------------------------------------------
 
@@ -91,14 +114,14 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         before = dict(self.__dict__)
         try:
             fields = collect_fields(self, T, y, propensity=propensity, cluster=cluster)
-            data = check_fit_data(self, X, fields, sample_weight, self._takes_doses)
+            data = check_fit_data(self, X, fields, sample_weight, self._n_folds_of_data())
             self._fit(data)
         except BaseException:
             # leave no half-fitted estimator behind
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
-        mean = data.t.mean(axis=0) if data.t.ndim == 2 else None
+        mean = np.average(data.t, axis=0, weights=data.weight) if data.t.ndim == 2 else None
         self.contrasts_ = Contrasts(data.treatments, data.outcomes.n_outcomes, mean)
         self.treatments_ = data.treatments.arms
         self.control_ = (
@@ -108,6 +131,10 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         self.outcomes_ = data.outcomes
         self.effect_names_out_ = np.array(self.contrasts_(None, None)[1], dtype=object)
         return self
+
+    def _n_folds_of_data(self) -> int:
+        """Return in how many parts the rows are cut."""
+        return 1
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "contrasts_")

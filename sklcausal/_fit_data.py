@@ -30,6 +30,11 @@ from sklcausal.targets import (
     unpack_targets,
 )
 
+_KIND_NAMES = {
+    "discrete": "arms",
+    "dose": "a dose",
+    "simultaneous": "simultaneous treatments",
+}
 _DATES = ("date", "time", "duration", "period", "interval")
 
 
@@ -87,7 +92,8 @@ def collect_fields(estimator: Any, T: Any, y: Any, **extra: Any) -> dict[str, An
     Raises
     ------
     TargetError
-        If targets are missing, lack a field, or come both packed and apart.
+        If targets are missing, lack a field, hold one that the estimator does not know, or come
+        both packed and apart.
     """
     if is_packed(y):
         if T is not None:
@@ -101,12 +107,19 @@ def collect_fields(estimator: Any, T: Any, y: Any, **extra: Any) -> dict[str, An
         if T is None or y is None:
             raise TargetError(
                 f"{type(estimator).__name__} requires y to be passed, but the target y is None: "
-                "call fit(X, T, y) or fit(X, pack_targets(T, y))"
+                "treatments and outcomes are both needed; call fit(X, T, y) or "
+                "fit(X, pack_targets(T, y))"
             )
         return {"T": T, "y": y, **given}
     if y is not None:
         raise TargetError("`y` must be None when `T` holds packed targets, got both")
     packed = unpack_targets(T)
+    unknown = sorted(set(packed) - {"T", "y", *estimator._fields})
+    if unknown:
+        raise TargetError(
+            f"packed targets must hold 'T' and 'y', and may hold {list(estimator._fields)} for "
+            f"{type(estimator).__name__}, got {unknown} too"
+        )
     both = sorted(set(packed) & set(given))
     if both:
         raise TargetError(f"`{both[0]}` must be packed or passed, got both")
@@ -200,22 +213,23 @@ def _explain(X: Any, error: Exception) -> Exception:
 
 
 def check_fit_data(
-    estimator: Any, X: Any, fields: dict[str, Any], sample_weight: Any, takes_doses: bool
+    estimator: Any, X: Any, fields: dict[str, Any], sample_weight: Any, n_folds: int
 ) -> FitData:
     """Check everything that ``fit`` gets, before any training.
 
     Parameters
     ----------
     estimator : estimator
-        Its ``treatment_type``, ``treatments``, ``control``, ``outcome`` and ``n_folds`` are read.
+        Its ``treatment_type``, ``treatments``, ``control`` and ``outcome`` are read, and which
+        kinds of treatment it takes.
     X : array-like of shape (n_samples, n_features)
         Covariates.
     fields : dict of str to array-like
         From `collect_fields`.
     sample_weight : array-like or None
         Row weights.
-    takes_doses : bool
-        Whether the estimator takes anything but arms.
+    n_folds : int
+        Folds that every arm must be large enough for.
 
     Returns
     -------
@@ -252,18 +266,21 @@ def check_fit_data(
             f"{len(np.unique(y))} values, which look swapped (the order is fit(X, T, y)); if `T` "
             "is a dose, pass treatment_type='dose'"
         )
-    if treatments.kind != "discrete" and not takes_doses:
+    allowed = estimator._treatment_kinds
+    if treatments.kind not in allowed:
+        kinds = " or ".join(_KIND_NAMES[kind] for kind in allowed)
         raise TargetError(
-            f"`T` must hold arms for {type(estimator).__name__}, but was read as "
-            f"{treatments.kind}; TARNet takes doses and simultaneous treatments"
+            f"`T` must hold {kinds} for {type(estimator).__name__}, but was read as "
+            f"{treatments.kind}; sklcausal.representation.TARNet takes every kind, and "
+            "treatment_type='discrete' reads numbers as arms"
         )
     outcomes = check_outcomes(y, outcome=estimator.outcome, names=names["y"])
     weight = check_weights(sample_weight, len(X))
     cluster = check_cluster(arrays.get("cluster"))
     t = treatments.encode(T)
     propensity = check_propensity(arrays.get("propensity"), treatments, len(X))
-    _check_arms(t, treatments, weight, estimator.n_folds)
-    _check_rows(len(X), estimator.n_folds)
+    _check_arms(t, treatments, weight, n_folds)
+    _check_rows(len(X), n_folds)
     return FitData(X, t, outcomes.encode(y), treatments, outcomes, weight, propensity, cluster)
 
 

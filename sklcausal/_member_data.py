@@ -50,7 +50,8 @@ def make_training_data(
     ----------
     X : ndarray of shape (n_samples, n_features)
     t : ndarray of int of shape (n_samples,) or of float of shape (n_samples, n_treatments)
-    y : ndarray of shape (n_samples, n_outcomes)
+    y : ndarray of shape (n_samples, n_outcomes) or (n_members, n_samples, n_outcomes)
+        The same for all members, or not.
     weight : ndarray of shape (n_samples,) or None
     members : sequence of MemberRows
     centre : ndarray of shape (n_features,)
@@ -66,7 +67,7 @@ def make_training_data(
     """
     X = X if X.flags.writeable else X.copy()
     w = np.ones(len(X)) if weight is None else weight / weight.mean()
-    y_origin = np.where(standardise, safe_origin(y), 0.0)
+    y_origin = np.where(standardise & (y.ndim == 2), safe_origin(y.reshape(-1, y.shape[-1])), 0.0)
     y_loc, y_scale = _member_moments(y - y_origin, w, members, standardise)
     if t.ndim == 2:
         t_origin = safe_origin(t)
@@ -92,10 +93,11 @@ def make_training_data(
 def _member_moments(
     values: np.ndarray, weight: np.ndarray, members: Sequence[MemberRows], apply: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    loc = np.zeros((len(members), values.shape[1]))
+    loc = np.zeros((len(members), values.shape[-1]))
     scale = np.ones_like(loc)
     for k, member in enumerate(members):
-        own, w = values[member.train], weight[member.train]
+        seen = values if values.ndim == 2 else values[k]
+        own, w = seen[member.train], weight[member.train]
         mean = w @ own / w.sum()
         sd = np.sqrt(w @ (own - mean) ** 2 / w.sum())
         loc[k] = np.where(apply, mean, 0.0)

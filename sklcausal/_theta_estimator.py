@@ -16,7 +16,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from sklcausal._cross_fit import CrossFit
+from sklcausal._cross_fit import CrossFit, Trained
 from sklcausal._draws import Batch
 from sklcausal._effect_estimator import BaseEffectEstimator
 from sklcausal._encoding import check_weights
@@ -30,6 +30,7 @@ from sklcausal.inference._diagnostics import describe_diagnostics, diagnose, war
 from sklcausal.inference._effect_projection import EffectProjection
 from sklcausal.inference._engine import Engine
 from sklcausal.inference._groups import Groups
+from sklcausal.inference._influence import influence_values
 from sklcausal.inference._law import ArmLaw, TreatmentLaw
 from sklcausal.inference._nuisance import (
     MomentNet,
@@ -44,6 +45,7 @@ from sklcausal.targets import as_column_array, check_lengths, check_same_index
 from sklcausal.utils._docs import shared_docs
 
 AUTO_WEIGHT_DECAY = (0.3, 1.0, 3.0)
+UNJUDGED_DECAY = 1.0
 N_BINS = 8
 LAW_CANDIDATES = (Candidate(None, 1.0), Candidate(N_BINS, 3.0))
 LAW_WIDTHS = (50, 50)
@@ -72,11 +74,8 @@ class BaseThetaEstimator(BaseEffectEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **BaseEffectEstimator._parameter_constraints,
         "activation": [StrOptions(set(ACTIVATIONS))],
-        "treatment_type": [StrOptions({"auto", "discrete", "dose", "simultaneous"})],
-        "treatments": ["array-like", None],
-        "control": "no_validation",
-        "outcome": [str, "array-like"],
         "modifiers": ["array-like", None],
         "n_folds": [Interval(Integral, 1, None, closed="left")],
         "numeric_encoding": [StrOptions({"auto", "piecewise_linear"}), None],
@@ -100,14 +99,10 @@ class BaseThetaEstimator(BaseEffectEstimator):
         "verbose": ["verbose"],
         "random_state": ["random_state"],
     }
-    _takes_doses = True
-    _features_by_difference = False
+    _treatment_kinds: ClassVar[tuple[str, ...]] = ("discrete", "dose", "simultaneous")
+    _features_by_difference: ClassVar[bool] = False
 
     activation: str = "silu"
-    treatment_type: str = "auto"
-    treatments: Sequence[Any] | None = None
-    control: Any = None
-    outcome: str | Sequence[str] = "auto"
     modifiers: Sequence[Any] | None = None
     n_folds: int = 5
     numeric_encoding: str | None = "auto"
@@ -149,13 +144,15 @@ class BaseThetaEstimator(BaseEffectEstimator):
         self.model_.setup(data.treatments, data.outcomes)
         self.units_ = EngineUnits.learn(data.y, data.t, self.model_.standardised_outcomes())
         columns = find_columns(self.modifiers, self)
-        if columns is not None and self.n_folds == 1:
-            raise ValueError("`modifiers` needs `n_folds` of at least 2, got n_folds=1")
+        self._check_settings(data, columns)
         cross_fit = CrossFit.deal(
             data, self.n_folds, self.validation_fraction, self._options(), rng
         )
         self.folds_ = cross_fit.folds
-        self.theta_net_ = self.effect_net_ = self._fit_theta(data, cross_fit)
+        net, trained = self._fit_theta(data, cross_fit, self._candidates())
+        self.theta_net_ = self.effect_net_ = net
+        self.history_ = trained.history
+        self.n_bins_, self.weight_decay_ = trained.candidate
         self.interval_method_ = "influence"
         self.law_net_: PropensityNet | MomentNet | None = None
         self.engine_: Engine | None = None
@@ -175,6 +172,22 @@ class BaseThetaEstimator(BaseEffectEstimator):
             self.units_.outcomes(data.y), self.units_.treatments(data.t), data.weight
         )
 
+    def _check_settings(self, data: FitData, columns: np.ndarray | None) -> None:
+        if columns is not None and self.n_folds < 3:
+            raise ValueError(
+                "`modifiers` needs `n_folds` of at least 3, since a second network is trained on "
+                f"what the first have not seen, got n_folds={self.n_folds}"
+            )
+        n_arms = data.treatments.n_arms if data.t.ndim == 1 else 2
+        if self.propensity_clip * n_arms >= 1:
+            raise ValueError(
+                f"`propensity_clip` must be below 1/{n_arms} with {n_arms} arms, got "
+                f"{self.propensity_clip}"
+            )
+
+    def _n_folds_of_data(self) -> int:
+        return self.n_folds
+
     def _options(self) -> TrainingOptions:
         return TrainingOptions(
             max_epochs=self.max_epochs,
@@ -190,6 +203,8 @@ class BaseThetaEstimator(BaseEffectEstimator):
         )
 
     def _candidates(self) -> list[Candidate]:
+        if not self.validation_fraction:
+            return [self._unjudged_candidate()]
         encodings: dict[str | None, list[int | None]] = {
             "auto": [None, N_BINS],
             "piecewise_linear": [N_BINS],
@@ -202,7 +217,20 @@ class BaseThetaEstimator(BaseEffectEstimator):
             for decay in check_decays(decays)
         ]
 
-    def _fit_theta(self, data: FitData, cross_fit: CrossFit) -> ThetaNet:
+    def _unjudged_candidate(self) -> Candidate:
+        """Choose a setting where there is no validation part to choose by."""
+        if not isinstance(self.weight_decay, str) and len(check_decays(self.weight_decay)) > 1:
+            raise ValueError(
+                "`weight_decay` must be a single number or 'auto' when validation_fraction=None, "
+                f"which leaves no rows to choose by, got {self.weight_decay!r}"
+            )
+        is_auto = isinstance(self.weight_decay, str)
+        decay = UNJUDGED_DECAY if is_auto else check_decays(self.weight_decay)[0]
+        return Candidate(None if self.numeric_encoding is None else N_BINS, decay)
+
+    def _fit_theta(
+        self, data: FitData, cross_fit: CrossFit, candidates: Sequence[Candidate]
+    ) -> tuple[ThetaNet, Trained]:
         weight = cross_fit.row_weight
         n_outcomes = data.outcomes.n_outcomes
         trained = cross_fit.train(
@@ -212,40 +240,73 @@ class BaseThetaEstimator(BaseEffectEstimator):
             data.t,
             standardise=self.model_.standardised_outcomes(),
             start=lambda rows: self.model_.start(data.y[rows], data.t[rows], weight[rows]),
-            candidates=self._candidates(),
+            candidates=candidates,
             label=type(self).__name__,
         )
-        self.history_ = trained.history
-        self.n_bins_, self.weight_decay_ = trained.candidate
-        return ThetaNet(trained.ensemble, self.model_, self.units_.relative(trained.units))
+        net = ThetaNet(trained.ensemble, self.model_, self.units_.relative(trained.units))
+        return net, trained
 
     # -- inference ------------------------------------------------------------------------
 
     def _fit_inference(
         self, data: FitData, cross_fit: CrossFit, columns: np.ndarray | None
     ) -> None:
-        law = self._fit_law(data, cross_fit)
-        theta = np.empty((len(data.X), self.model_.n_params_))
-        for rows, own, _ in self.theta_net_.held_out(cross_fit):
-            theta[rows] = own
+        candidates = LAW_CANDIDATES if self.validation_fraction else LAW_CANDIDATES[:1]
+        self.law_net_ = self._fit_law_net(data, cross_fit, candidates)
+        law = self._law(data, self.law_net_)
+        theta = cross_fit.out_of_fold(
+            lambda k, rows: self.theta_net_.member(k, cross_fit.X, rows)[0]
+        )
         y, t = self.units_.outcomes(data.y), self.units_.treatments(data.t)
         self.engine_ = engine = Engine(
             self.model_, self.units_, data.treatments, data.outcomes.n_outcomes
         )
         engine.fit(y, t, theta, law, data.weight, data.cluster)
         if columns is not None:
-            self.effect_net_ = self._fit_modifiers(engine, cross_fit, columns)
+            self.effect_net_ = self._fit_modifiers(data, cross_fit, columns)
         self.projection_ = EffectProjection(
             self.effect_net_, engine, data.outcomes.kinds, self._features_by_difference
         ).fit(engine, cross_fit, self.n_features_interval)
         self.n_features_interval_ = self.projection_.n_features
-        self.diagnostics_ = diagnose(engine, self.law_net_)
+        self.diagnostics_ = diagnose(engine, self.propensity_clip)
         warn_of_overlap(self.diagnostics_, self.propensity_clip)
 
-    def _fit_modifiers(self, engine: Engine, cross_fit: CrossFit, columns: np.ndarray) -> ThetaNet:
-        """Regress the influence values of all cells on the modifiers, with a second network."""
-        psi = engine.signals.psi
-        n_cells, n_outcomes = psi.shape[1], engine.n_outcomes
+    def _fit_law_net(
+        self, data: FitData, cross_fit: CrossFit, candidates: Sequence[Candidate]
+    ) -> PropensityNet | MomentNet | None:
+        if data.propensity is not None:
+            return None
+        settings = NuisanceSettings(LAW_WIDTHS, self.activation, candidates, self.propensity_clip)
+        patience = max(5, cross_fit.options.patience // 2)
+        cross_fit = cross_fit.with_options(callbacks=None, patience=patience)
+        if data.treatments.kind == "discrete":
+            return PropensityNet().fit(cross_fit, data.t, data.treatments.n_arms, settings)
+        return MomentNet().fit(cross_fit, data.t, data.treatments.is_binary, settings)
+
+    def _law(
+        self, data: FitData, net: PropensityNet | MomentNet | None, fold: int | None = None
+    ) -> TreatmentLaw:
+        if net is None:
+            assert data.propensity is not None
+            return ArmLaw(data.propensity, is_known=True)
+        return net.law(self.units_, fold)
+
+    def _fit_modifiers(self, data: FitData, cross_fit: CrossFit, columns: np.ndarray) -> ThetaNet:
+        """Regress influence values on the modifiers, with nuisances that saw neither fold."""
+        pairs = cross_fit.pairs()
+        net, _ = self._fit_theta(data, pairs, [Candidate(self.n_bins_, self.weight_decay_)])
+        chosen = [] if self.law_net_ is None else [self.law_net_.candidate_]
+        law_net = self._fit_law_net(data, pairs, chosen)
+        theta = pairs.out_of_fold(lambda k, rows: net.member(k, pairs.X, rows)[0])
+        y, t = self.units_.outcomes(data.y), self.units_.treatments(data.t)
+        assert self.engine_ is not None
+        n_cells = self.engine_.signals.psi.shape[1]
+        psi = np.zeros((cross_fit.n_members, len(y), n_cells))
+        for k in range(cross_fit.n_members):
+            rows = cross_fit.folds != k
+            law = self._law(data, law_net, k).of(rows)
+            psi[k, rows] = influence_values(self.model_, y[rows], t[rows], theta[k, rows], law).psi
+        n_outcomes = data.outcomes.n_outcomes
         trained = cross_fit.on_columns(columns).train(
             self._recipe(n_cells // n_outcomes, n_outcomes),
             squared_error,
@@ -256,22 +317,6 @@ class BaseThetaEstimator(BaseEffectEstimator):
             label="modifiers",
         )
         return ThetaNet(trained.ensemble, CellRegression(), trained.units, columns)
-
-    def _fit_law(self, data: FitData, cross_fit: CrossFit) -> TreatmentLaw:
-        if data.propensity is not None:
-            return ArmLaw(data.propensity, is_known=True)
-        settings = NuisanceSettings(
-            LAW_WIDTHS, self.activation, LAW_CANDIDATES, self.propensity_clip
-        )
-        patience = max(5, cross_fit.options.patience // 2)
-        cross_fit = cross_fit.with_options(callbacks=None, patience=patience)
-        if data.treatments.kind == "discrete":
-            arms = PropensityNet().fit(cross_fit, data.t, data.treatments.n_arms, settings)
-            self.law_net_ = arms
-            return arms.law()
-        doses = MomentNet().fit(cross_fit, data.t, data.treatments.is_binary, settings)
-        self.law_net_ = doses
-        return doses.law(self.units_)
 
     # -- what the base class asks for ---------------------------------------------------------
 

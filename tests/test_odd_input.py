@@ -34,7 +34,9 @@ def fitted(X, T, y, params=None, **fields):
         pytest.param(
             pl.DataFrame(FRAME.to_dict("list")), pl.Series(NAMED), pl.Series(Y), {}, id="polars"
         ),
-        pytest.param(FRAME, pd.Series(T, dtype="Int64"), Y, {"modifiers": ["age"]}, id="Int64"),
+        pytest.param(
+            FRAME, pd.Series(T, dtype="Int64"), Y, {"modifiers": ["age"], "n_folds": 3}, id="Int64"
+        ),
         pytest.param(X, T[:, None] == 1, Y, {}, id="T of one column"),
         pytest.param(X, pd.Categorical(np.arange(N) % 12), Y, {}, id="12 categories of ints"),
         pytest.param(X, T, Y > 0, {}, id="bool y"),

@@ -58,7 +58,7 @@ def fit_cases():
         fitted[f"{name}-arms"] = tiny(cls, control="b").fit(X, arms, both)
         fitted[f"{name}-binary"] = tiny(cls).fit(X, T, np.where(y > 0, "yes", "no"))
         if "modifiers" in inspect.signature(cls).parameters:
-            fitted[f"{name}-modifiers"] = tiny(cls, modifiers=[0]).fit(X, T, y)
+            fitted[f"{name}-modifiers"] = tiny(cls, modifiers=[0], n_folds=3).fit(X, T, y)
     known = np.full(len(X), 0.5)
     encoded = tiny(TARNet, numeric_encoding="piecewise_linear")
     fitted["TARNet-trial"] = encoded.fit(X, T, y, propensity=known)

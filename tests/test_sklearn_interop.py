@@ -105,7 +105,9 @@ def test_pipeline_of_a_frame_with_text(study):
         ],
         verbose_feature_names_out=False,
     ).set_output(transform="pandas")
-    pipe = make_pipeline(columns, tiny(TARNet, modifiers=["age", "sex_f"])).fit(frame, targets)
+    pipe = make_pipeline(columns, tiny(TARNet, modifiers=["age", "sex_f"], n_folds=3)).fit(
+        frame, targets
+    )
     assert list(pipe[-1].feature_names_in_) == ["age", "bmi", "sex_f", "sex_m"]
     assert pipe.predict(frame[:5]).shape == (5,)
     moved = frame.assign(bmi=0.0)

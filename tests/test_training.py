@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from skorch.callbacks import Callback, LRScheduler
 
 from sklcausal.datasets import make_confounded
@@ -41,6 +42,48 @@ def test_member_never_sees_its_fold(data, encoding, lr_schedule):
         np.testing.assert_array_equal(before[fold], after[fold], err_msg=name)
         rest = np.delete(np.arange(5), fold)
         assert not np.array_equal(before[rest], after[rest])
+
+
+def test_second_stage_on_modifiers_never_sees_its_fold(data):
+    cluster = np.arange(300) % 3
+    settings = {**SMALL, "max_epochs": 4, "numeric_encoding": None, "weight_decay": 1.0}
+    est = TARNet(**settings, n_folds=3, modifiers=[0, 1]).fit(
+        data.X, data.T, data.y, cluster=cluster
+    )
+    inside = cluster == 1
+    (fold,) = np.unique(est.folds_[inside])
+    rng = np.random.default_rng(0)
+    T, y = data.T.copy(), data.y.copy()
+    T[inside] = rng.permutation(T[inside])
+    y[inside] = rng.permutation(y[inside])
+    other = clone(est).fit(data.X, T, y, cluster=cluster)
+    before, after = (e.effect_net_.ensemble.weights() for e in (est, other))
+    for name in before:
+        np.testing.assert_array_equal(before[name][fold], after[name][fold], err_msg=name)
+    rest = np.delete(np.arange(3), fold)
+    name = "body.heads.last.weight"
+    assert not np.array_equal(before[name][rest], after[name][rest])
+
+
+def test_a_member_is_the_same_alone_and_among_others(data):
+    rows = np.random.default_rng(0).permutation(300)
+    settings = {**SMALL, "max_epochs": 5, "numeric_encoding": None, "weight_decay": 1.0}
+    est = TARNet(**settings, n_folds=4).fit(data.X, data.T, data.y)
+    net = est.theta_net_.ensemble
+    for k in range(4):
+        alone, _ = net.member(k, data.X, rows)
+        together = np.concatenate([theta[k] for _, theta in net.theta(data.X[rows])])
+        np.testing.assert_allclose(alone, together, atol=1e-6)
+
+
+def test_member_of_many_is_trained_as_a_single_one(data):
+    """Same first weights and rows in the same order: the others do not disturb it."""
+    settings = {**SMALL, "max_epochs": 6, "numeric_encoding": None}
+    several = TARNet(**settings, weight_decay=[1.0, 0.1], n_folds=1).fit(data.X, data.T, data.y)
+    decay = several.weight_decay_
+    single = TARNet(**settings, weight_decay=decay, n_folds=1).fit(data.X, data.T, data.y)
+    for name, own in weights(single).items():
+        np.testing.assert_allclose(weights(several)[name], own, atol=1e-6, err_msg=name)
 
 
 def test_all_rows_of_a_fold_are_out_of_its_member(data):

@@ -15,14 +15,14 @@ from sklcausal.inference._engine import Engine
 MAX_CLIPPED = 0.02
 
 
-def diagnose(engine: Engine, law_net: Any) -> dict[str, Any]:
+def diagnose(engine: Engine, clip: float) -> dict[str, Any]:
     """Collect what `diagnostics_` holds.
 
     Parameters
     ----------
     engine : Engine
-    law_net : PropensityNet, MomentNet or None
-        The network of the treatment, if one was trained.
+    clip : float
+        Smallest probability that is left as it is.
 
     Returns
     -------
@@ -35,7 +35,8 @@ def diagnose(engine: Engine, law_net: Any) -> dict[str, Any]:
     if engine.propensity is None:
         return found
     names = engine.treatments.names
-    clipped = getattr(law_net, "share_clipped_", np.zeros(len(names)))
+    is_rare = engine.propensity <= clip * (1 + 1e-9)
+    clipped = np.average(is_rare, axis=0, weights=engine.weight)
     size = engine.effective_sample_size()
     found["effective_sample_size"] = dict(zip(names, size.tolist(), strict=True))
     found["share_clipped"] = dict(zip(names, clipped.tolist(), strict=True))

@@ -97,6 +97,7 @@ def loss_gradient(model: StructuralModel, y: Tensor, t: Tensor, theta: Tensor) -
     return torch.autograd.grad(model.batch_loss(y, t, theta).sum(), theta)[0]
 
 
+@torch.enable_grad()
 def directional_derivative(
     function: Callable[[Tensor], Tensor], at: Tensor, along: Tensor
 ) -> tuple[Tensor, Tensor]:
@@ -153,6 +154,7 @@ def solve_hessian(hessian: Tensor, gradient: Tensor) -> tuple[Tensor, float, int
     return solution, float(values.min()), int(bad.sum())
 
 
+@torch.enable_grad()  # whatever the caller has set
 def influence_values(
     model: StructuralModel,
     y: np.ndarray,

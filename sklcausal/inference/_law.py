@@ -32,6 +32,21 @@ class TreatmentLaw(Protocol):
         """
         ...
 
+    def of(self, rows: np.ndarray) -> TreatmentLaw:
+        """Return the law of some rows.
+
+        Parameters
+        ----------
+        rows : ndarray of int or bool
+            Which rows.
+
+        Returns
+        -------
+        TreatmentLaw
+            Law of these rows.
+        """
+        ...
+
 
 class ArmLaw:
     """Probabilities of the arms.
@@ -66,6 +81,21 @@ class ArmLaw:
         t = torch.arange(len(weight))[:, None].expand(-1, weight.shape[1])
         return weight, t
 
+    def of(self, rows: np.ndarray) -> ArmLaw:
+        """Return the law of some rows.
+
+        Parameters
+        ----------
+        rows : ndarray of int or bool
+            Which rows.
+
+        Returns
+        -------
+        ArmLaw
+            Law of these rows.
+        """
+        return ArmLaw(self.propensity[rows], self.is_known)
+
 
 class MomentLaw:
     """Means, standard deviations and one residual correlation of continuous treatments.
@@ -84,7 +114,7 @@ class MomentLaw:
     """
 
     def __init__(self, mean: np.ndarray, sd: np.ndarray, correlation: np.ndarray):
-        self.mean, self.sd = mean, sd
+        self.mean, self.sd, self.correlation = mean, sd, correlation
         self.root = np.linalg.cholesky(correlation)
 
     def nodes(self, rows: slice) -> tuple[Tensor, Tensor]:
@@ -108,3 +138,18 @@ class MomentLaw:
         away = math.sqrt(k) * torch.as_tensor(self.root.T)[:, None, :] * sd
         t = torch.cat([mean + away, mean - away])
         return torch.full((2 * k, len(mean)), 1 / (2 * k), dtype=torch.float64), t
+
+    def of(self, rows: np.ndarray) -> MomentLaw:
+        """Return the law of some rows.
+
+        Parameters
+        ----------
+        rows : ndarray of int or bool
+            Which rows.
+
+        Returns
+        -------
+        MomentLaw
+            Law of these rows.
+        """
+        return MomentLaw(self.mean[rows], self.sd[rows], self.correlation)

@@ -67,10 +67,8 @@ class PropensityNet:
 
     Attributes
     ----------
-    propensity_ : ndarray of shape (n_samples, n_arms)
-        Out-of-fold, clipped.
-    share_clipped_ : ndarray of shape (n_arms,)
-        Share of rows in which the probability of an arm was below the bound.
+    propensity_ : ndarray of shape (n_samples, n_arms) or (n_folds, n_samples, n_arms)
+        Out-of-fold, clipped; by fold for pairs of folds.
     temperature_ : ndarray of shape (n_members,)
     """
 
@@ -103,12 +101,12 @@ class PropensityNet:
         )
         self.ensemble, self.candidate_ = trained.ensemble, trained.candidate
         self.temperature_ = self._temperatures(cross_fit, t)
-        raw = np.empty((len(t), n_arms))
-        for k, rows in cross_fit.held_out():
+
+        def probabilities(k: int, rows: np.ndarray) -> np.ndarray:
             logits, _ = self.ensemble.member(k, cross_fit.X, rows)
-            raw[rows] = softmax(logits.astype(float) / self.temperature_[k], axis=1)
-        self.propensity_ = clip_propensity(raw, self.clip)
-        self.share_clipped_ = np.average(raw < self.clip, axis=0, weights=weight)
+            return softmax(logits.astype(float) / self.temperature_[k], axis=1)
+
+        self.propensity_ = clip_propensity(cross_fit.out_of_fold(probabilities), self.clip)
         return self
 
     def _temperatures(self, cross_fit: CrossFit, t: np.ndarray) -> np.ndarray:
@@ -123,14 +121,21 @@ class PropensityNet:
             found[k] = TEMPERATURES[loss.argmin()]
         return found
 
-    def law(self) -> ArmLaw:
+    def law(self, units: EngineUnits, fold: int | None = None) -> ArmLaw:
         """Return what inference averages over.
+
+        Parameters
+        ----------
+        units : EngineUnits
+            Not needed.
+        fold : int or None, default=None
+            Which a second stage may not see; None for a first stage.
 
         Returns
         -------
         ArmLaw
         """
-        return ArmLaw(self.propensity_)
+        return ArmLaw(self.propensity_ if fold is None else self.propensity_[fold])
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Average the members' probabilities for new rows.
@@ -155,8 +160,8 @@ class MomentNet:
 
     Attributes
     ----------
-    mean_, sd_ : ndarray of shape (n_samples, n_treatments)
-        Out-of-fold, in the units of T.
+    mean_, sd_ : ndarray of shape (n_samples, n_treatments) or (n_folds, n_samples, n_treatments)
+        Out-of-fold, in the units of T; by fold for pairs of folds.
     correlation_ : ndarray of shape (n_treatments, n_treatments)
     """
 
@@ -196,12 +201,16 @@ class MomentNet:
         self.units = trained.units
         self.inflation_ = np.ones((cross_fit.n_members, k))
         self.inflation_ = self._calibrate(cross_fit, t)
-        self.mean_, self.sd_ = np.empty(t.shape), np.empty(t.shape)
-        for j, rows in cross_fit.held_out():
+
+        def moments(j: int, rows: np.ndarray) -> np.ndarray:
             theta, _ = self.ensemble.member(j, cross_fit.X, rows)
-            self.mean_[rows], self.sd_[rows] = self._moments(theta, j)
-        residual = (t - self.mean_) / self.sd_
-        covariance = np.atleast_2d(np.cov(residual.T, aweights=cross_fit.row_weight))
+            return np.hstack(self._moments(theta, j))
+
+        self.mean_, self.sd_ = np.split(cross_fit.out_of_fold(moments), 2, axis=-1)
+        known = self.sd_ > 0  # of pairs, a second stage's own fold is left out
+        residual = np.where(known, t - self.mean_, 0.0) / np.where(known, self.sd_, 1.0)
+        weight = np.broadcast_to(cross_fit.row_weight[:, None], residual.shape)[..., 0].ravel()
+        covariance = np.atleast_2d(np.cov(residual.reshape(-1, k).T, aweights=weight))
         sd = np.sqrt(np.diag(covariance))
         self.correlation_ = covariance / np.outer(sd, sd)
         return self
@@ -231,20 +240,22 @@ class MomentNet:
             found[k] = np.sqrt(squares)
         return found
 
-    def law(self, units: EngineUnits) -> MomentLaw:
+    def law(self, units: EngineUnits, fold: int | None = None) -> MomentLaw:
         """Return what inference averages over.
 
         Parameters
         ----------
         units : EngineUnits
             In which inference computes.
+        fold : int or None, default=None
+            Which a second stage may not see; None for a first stage.
 
         Returns
         -------
         MomentLaw
         """
-        sd = self.sd_ / units.t_scale
-        return MomentLaw(units.treatments(self.mean_), sd, self.correlation_)
+        mean, sd = (m if fold is None else m[fold] for m in (self.mean_, self.sd_))
+        return MomentLaw(units.treatments(mean), sd / units.t_scale, self.correlation_)
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Average the members' means for new rows.
@@ -305,19 +316,19 @@ def clip_propensity(propensity: np.ndarray, clip: float) -> np.ndarray:
 
     Parameters
     ----------
-    propensity : ndarray of shape (n, n_arms)
+    propensity : ndarray of shape (..., n_arms)
     clip : float
 
     Returns
     -------
-    ndarray of shape (n, n_arms)
+    ndarray of shape (..., n_arms)
     """
     clipped = np.maximum(propensity, clip)
-    for _ in range(propensity.shape[1]):
+    for _ in range(propensity.shape[-1]):
         # what lifting the rare arms takes is taken from the others, in proportion
         low = clipped <= clip
-        left = 1 - clip * low.sum(axis=1, keepdims=True)
-        rest = np.where(low, 0.0, clipped).sum(axis=1, keepdims=True)
+        left = 1 - clip * low.sum(axis=-1, keepdims=True)
+        rest = np.where(low, 0.0, clipped).sum(axis=-1, keepdims=True)
         clipped = np.where(low, clip, clipped * left / np.where(rest > 0, rest, 1.0))
         clipped = np.maximum(clipped, clip)
     return clipped

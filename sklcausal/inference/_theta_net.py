@@ -91,11 +91,26 @@ class ThetaNet:
         theta : ndarray of shape (n_rows, n_params)
         features : ndarray of shape (n_rows, n_heads, n_hidden)
         """
-        X = self.seen(cross_fit.X)
         for k, rows in cross_fit.held_out():
-            raw, features = self.ensemble.member(k, X, rows)
-            theta = self.model.to_outcome_units(raw[None].astype(float), self.units.of(k))[0]
-            yield rows, theta, features
+            yield rows, *self.member(k, cross_fit.X, rows)
+
+    def member(self, k: int, X: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Compute theta and features of given rows with one member.
+
+        Parameters
+        ----------
+        k : int
+        X : ndarray of shape (n_samples, n_features)
+        rows : ndarray of int
+
+        Returns
+        -------
+        theta : ndarray of shape (n_rows, n_params)
+        features : ndarray of shape (n_rows, n_heads, n_hidden)
+        """
+        raw, features = self.ensemble.member(k, self.seen(X), rows)
+        theta = self.model.to_outcome_units(raw[None].astype(float), self.units.of(k))[0]
+        return theta, features
 
     def theta(self, X: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
         """Compute theta of all members, chunk by chunk of rows.

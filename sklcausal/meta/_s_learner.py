@@ -115,7 +115,7 @@ class SLearner(BaseThetaEstimator):
         **BaseThetaEstimator._parameter_constraints,
         "widths": ["array-like"],
     }
-    _takes_doses = False
+    _treatment_kinds = ("discrete",)
     _features_by_difference = True
 
     widths: Sequence[int] = (50, 50, 50)

@@ -63,7 +63,7 @@ class TLearner(BaseThetaEstimator):
         **BaseThetaEstimator._parameter_constraints,
         "widths": ["array-like"],
     }
-    _takes_doses = False
+    _treatment_kinds = ("discrete",)
 
     widths: Sequence[int] = (50, 50, 50)
 

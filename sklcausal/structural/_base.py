@@ -215,6 +215,7 @@ class StructuralModel(BaseEstimator):
         arrays = (torch.as_tensor(np.array(a)) for a in (y, t, theta))
         return self.batch_loss(*arrays).numpy()
 
+    @torch.enable_grad()
     def best_constant(
         self, y: np.ndarray, t: np.ndarray, weight: np.ndarray | None, n_steps: int = 50
     ) -> np.ndarray:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from typing import Any, TypeVar
 
 C = TypeVar("C", bound=type)
@@ -22,7 +23,8 @@ control : label or None, default=None
     sorted order.
 outcome : {'auto', 'continuous', 'binary', 'count'} or sequence of them, default='auto'
     Kind of the outcome, or of each column of y. 'auto' reads 0/1, bools and two strings as
-    binary and all else as continuous; a count must be asked for.
+    binary and all else as continuous; a count must be asked for. Of two strings the second in
+    sorted order counts as 1.
 modifiers : sequence of column names or positions, or None, default=None
     Columns of X that the effect may depend on. All columns are adjusted for. None uses all.
 n_folds : int, default=5
@@ -47,8 +49,8 @@ gradient_clip : float or None, default=None
 patience : int, default=20
     Epochs after which a member stops if its validation loss has not fallen by a hundredth.
 validation_fraction : float or None, default=0.2
-    Share of a member's rows that decides when it stops, stratified by arm; None trains on all
-    rows for ``max_epochs``.
+    Share of a member's rows that decides when it stops, stratified by arm. None trains on all
+    rows for ``max_epochs``; 'auto' then means bins and a decay of 1.
 propensity_clip : float, default=0.01
     Estimated probabilities of an arm are kept at least this large.
 n_features_interval : 'auto' or int, default='auto'
@@ -59,9 +61,11 @@ n_features_interval : 'auto' or int, default='auto'
 device : {'cpu', 'cuda', 'mps', 'auto'} or str, default='cpu'
     Where the networks are trained; 'auto' takes a GPU where there is one.
 net_params : dict or None, default=None
-    Anything else for skorch's ``NeuralNet``, such as ``{'optimizer': torch.optim.RAdam}``.
+    Anything else for skorch's ``NeuralNet``, such as ``{'optimizer': torch.optim.RAdam}`` or
+    ``{'compile': True}``.
 callbacks : list of skorch callbacks or None, default=None
-    Called during training of the outcome networks.
+    Called during training of the outcome networks, a copy of each for every net. Where settings
+    are chosen, training starts several times.
 verbose : int, default=0
     1 shows a progress bar with the loss and the remaining time.
 random_state : int, RandomState instance or None, default=None
@@ -120,14 +124,17 @@ def shared_docs(cls: C) -> C:
     -------
     type
     """
+    init: Any = vars(cls)["__init__"]
+    signature = inspect.signature(init)
+    parts = re.split(r"\n(?=\w)", SHARED_PARAMETERS)
+    known = {part.split(" : ")[0]: part for part in parts}
+    shared = [known[name] for name in signature.parameters if name in known]
     text = inspect.cleandoc(cls.__doc__ or "")
-    text = text.replace("{shared_parameters}", SHARED_PARAMETERS)
+    text = text.replace("{shared_parameters}", "\n".join(shared))
     text = text.replace("{shared_attributes}", SHARED_ATTRIBUTES)
     references = "\n".join(f".. {key} {value}" for key, value in _REFERENCES.items())
     cls.__doc__ = text.replace("{shared_references}", references) + "\n"
-    init: Any = vars(cls)["__init__"]
-    signature = inspect.signature(init)
-    own = vars(cls)["__annotations__"]
+    own = [name for name in vars(cls)["__annotations__"] if name not in known]
     order = sorted(
         signature.parameters.values(), key=lambda p: p.name != "self" and p.name not in own
     )

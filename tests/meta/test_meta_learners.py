@@ -87,7 +87,7 @@ def test_learners_recover_the_average_effect(learner):
 def test_doses_are_refused_with_a_way_out(learner):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(60, 2))
-    with pytest.raises(ValueError, match=r"`T` must hold arms for .*TARNet takes doses"):
+    with pytest.raises(ValueError, match=r"`T` must hold arms for .*TARNet takes every kind"):
         learner(**SMALL).fit(X, rng.normal(size=60), rng.normal(size=60))
 
 
