@@ -220,6 +220,9 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Compute a confidence interval for the effect of each row, in outcome units.
 
+        It lies around a regression of the influence values on features of x, not around `effect`,
+        which it is stretched to hold, and is cut at what a difference of probabilities can be.
+
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
@@ -308,6 +311,9 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
     ) -> InferenceResult:
         """Estimate average effects with standard errors, tests and intervals.
 
+        For the effect of single people use `effect_interval`: with a single row of X the interval
+        here lies around `effect` and leaves out what the networks get wrong there.
+
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or None, default=None
@@ -339,7 +345,10 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         TargetError
             If T0 or T1 is no known arm, or ``by`` was formed by T or y.
         """
-        title = f"Average effects by {type(self).__name__}"
+        who = {"all": "", "treated": " on the treated", "overlap": ", overlap population"}
+        title = f"Average effects by {type(self).__name__}{who.get(population, '')}"
+        title += "" if trim is None else f", propensities within {tuple(trim)}"
+        title += "" if X is None else ", given rows"
         return self._result(X, T0, T1, population, trim, by, title)[0]
 
     def _result(
@@ -372,7 +381,8 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
 
         Without X it is the mean of the influence values over the training population; with X it
         is the mean of `effect` over those rows, taken as fixed. The two differ by what the
-        influence values correct.
+        influence values correct. With ``n_folds=1`` there are no influence values, and it is the
+        mean of `effect` over the training population.
 
         Parameters
         ----------
@@ -388,6 +398,7 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         """
         check_is_fitted(self)
         if population == "all" and trim is None and by is None:
+            check_same_index(X=X)
             rows = None if X is None else validate_X(self, X, reset=False)
             combine = self.contrasts_(T0, T1)[0]
             plug_in = self._plug_in_average(rows, combine.reshape(-1, combine.shape[-1]))

@@ -153,7 +153,7 @@ class BaseThetaEstimator(BaseEffectEstimator):
         self.theta_net_ = self.effect_net_ = net
         self.history_ = trained.history
         self.n_bins_, self.weight_decay_ = trained.candidate
-        self.interval_method_ = "influence"
+        self.interval_method_ = "influence" if self.n_folds > 1 else None
         self.law_net_: PropensityNet | MomentNet | None = None
         self.engine_: Engine | None = None
         self.projection_: EffectProjection | None = None
@@ -330,7 +330,7 @@ class BaseThetaEstimator(BaseEffectEstimator):
     def _interval(
         self, X: np.ndarray, combine: np.ndarray, alpha: float, simultaneous: bool
     ) -> tuple[np.ndarray, np.ndarray]:
-        self._inference("effect_interval")
+        self._inference("`effect_interval`")
         assert self.projection_ is not None
         seed = self.draw_seed_ if simultaneous else None
         return self.projection_.interval(X, combine, alpha, seed)
@@ -343,12 +343,15 @@ class BaseThetaEstimator(BaseEffectEstimator):
         trim: tuple[float, float] | None,
         by: Any,
     ) -> tuple[np.ndarray, np.ndarray, int, Groups]:
-        engine = self._inference("ate_interval")
+        engine = self._inference("an average with a standard error")
         groups = Groups.read(by, len(self.folds_ if X is None else X))
         if X is None:
             return *engine.average(combine, population, trim, groups), groups
         if population != "all" or trim is not None:
-            raise ValueError("`population` and `trim` must be left alone when `X` is given")
+            raise ValueError(
+                "`population` and `trim` choose among the training rows and must be left alone "
+                f"when `X` is given, got population={population!r} and trim={trim!r}"
+            )
         assert self.projection_ is not None
         return *self.projection_.average(X, combine, groups), len(X), groups
 
@@ -361,7 +364,7 @@ class BaseThetaEstimator(BaseEffectEstimator):
     def _inference(self, name: str) -> Engine:
         if self.engine_ is None:
             raise IntervalNotAvailableError(
-                f"`{name}` needs networks that have not seen every row, got n_folds=1; fit with "
+                f"{name} needs networks that have not seen every row, got n_folds=1; fit with "
                 "n_folds=5 (the default) to get it"
             )
         return self.engine_
@@ -387,9 +390,14 @@ class BaseThetaEstimator(BaseEffectEstimator):
         """
         check_is_fitted(self)
         if self.law_net_ is None:
+            why = (
+                "n_folds=1; fit with n_folds=5 (the default)"
+                if self.engine_ is None
+                else "`propensity` was given in fit; `propensity_` holds it for the training rows"
+            )
             raise IntervalNotAvailableError(
-                "`predict_propensity` needs a propensity network, but none was trained since "
-                f"n_folds={self.n_folds} or `propensity` was given in fit"
+                "`predict_propensity` needs a propensity network, but none was trained, since "
+                f"{why}"
             )
         return self.law_net_.predict(validate_X(self, X, reset=False))
 

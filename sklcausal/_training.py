@@ -90,7 +90,17 @@ class MemberNet(NeuralNet):
         }
         if "optimizer" not in options.net_params:
             settings["optimizer__fused"] = options.device in ("cpu", "cuda")
-        super().__init__(module, **{**settings, **options.net_params})
+        taken = {"module", "lr", "batch_size", "device", "max_epochs", "train_split", "callbacks"}
+        clash = sorted(taken & set(options.net_params))
+        if clash:
+            raise ValueError(
+                "`net_params` must not hold what is a parameter of the estimator or set by it "
+                f"({sorted(taken)}), got {clash}"
+            )
+        try:
+            super().__init__(module, **{**settings, **options.net_params})
+        except (TypeError, ValueError) as error:
+            raise _explain_net_params(options.net_params, error) from error
         self.member_loss_ = member_loss
         self.data_, self.members_, self.units_of_ = data, list(members), list(units_of)
         self.options_ = options
@@ -106,6 +116,18 @@ class MemberNet(NeuralNet):
         self._heard: set[str] = set()
         self.interrupted_ = False
         self.best_state_: dict[str, Tensor] = {}
+
+    def initialize(self) -> MemberNet:
+        """Build the optimiser and start the callbacks.
+
+        Returns
+        -------
+        self : MemberNet
+        """
+        try:
+            return super().initialize()
+        except (TypeError, ValueError) as error:
+            raise _explain_net_params(self.options_.net_params, error) from error
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Any]]:
@@ -427,6 +449,13 @@ class MemberNet(NeuralNet):
             parameters = self._plain_module.named_parameters()
             self.best_state_ = {name: p.detach().clone() for name, p in parameters}
         return {name: value.cpu().numpy() for name, value in self.best_state_.items()}
+
+
+def _explain_net_params(net_params: dict[str, Any], error: Exception) -> ValueError:
+    return ValueError(
+        "`net_params` must hold arguments of skorch.NeuralNet, such as 'optimizer' or "
+        f"'optimizer__betas', got {net_params!r} ({error})"
+    )
 
 
 def _member_buffers(module: nn.Module) -> Iterator[tuple[nn.Module, str, Tensor]]:

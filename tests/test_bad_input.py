@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from _small_data import DOSE, FRAME, NAMED, N, T, X, Y, put, tiny
+from _small_data import ARMS, DOSE, FRAME, NAMED, N, T, X, Y, put, tiny
 from scipy import sparse
 
 from sklcausal import pack_targets
@@ -245,6 +245,29 @@ def test_doses_need_rows_for_every_fold(no_training):
 )
 def test_parameters_that_cannot_be_used(no_training, params, message):
     refuse(message, params=params)
+
+
+@pytest.mark.parametrize(
+    ("net_params", "message"),
+    [
+        ({"foo": 1}, r"`net_params` must hold arguments of skorch.NeuralNet, .* got \{'foo': 1\}"),
+        ({"optimizer__foo": 1}, r"`net_params` must hold arguments .*unexpected keyword"),
+        ({"lr": 1}, r"`net_params` must not hold what is a parameter .*, got \['lr'\]"),
+        ({"module": 1}, r"`net_params` must not hold .*, got \['module'\]"),
+    ],
+)
+def test_net_params_that_skorch_does_not_know(net_params, message):
+    refuse(message, params={"net_params": net_params})
+
+
+def test_clip_must_leave_room_for_every_arm(no_training):
+    message = r"`propensity_clip` must be below 1/3 with 3 arms, got 0.4"
+    refuse(message, T=ARMS, params={"propensity_clip": 0.4})
+
+
+def test_decays_cannot_be_chosen_without_a_validation_part():
+    message = r"`weight_decay` must be a single number or 'auto' when validation_fraction=None"
+    refuse(message, params={"weight_decay": [0.1, 1.0], "validation_fraction": None})
 
 
 def test_widths_are_checked():

@@ -156,7 +156,7 @@ def test_loaded_estimator_can_be_saved_and_fitted_again(fitted, folder, name):
     again = pickle.loads(pickle.dumps(fitted[name]))
     assert_array_equal(pickle.loads(pickle.dumps(again)).effect(X), fitted[name].effect(X))
     assert again.get_params() == fitted[name].get_params()
-    again.set_params(control=None, modifiers=None)
+    again.set_params(control=None, modifiers=None, n_folds=2)
     assert_array_equal(again.fit(X, T, y).effect(X), fitted["TARNet"].effect(X))
 
 

@@ -119,7 +119,10 @@ class Engine:
                 "`population` and `trim` need arms, but `T` was read as "
                 f"{self.treatments.kind}; use population='all' and trim=None"
             )
-        groups.check(self._observed())
+        chance = np.ones(len(self.y))
+        if self.propensity is not None:
+            chance = self.propensity[np.arange(len(self.y)), self.t]
+        groups.check(self.t, self.y, self.signals.value, chance)
         keep = self._kept(trim)
         scaled = combine * self.units.cell_scale(combine.shape[1])
         rows = [own[keep[own]] for own in groups.rows()]
@@ -150,12 +153,6 @@ class Engine:
         return averages.overlap_average(
             psi, value, self.t[rows], self.propensity[rows], self.is_known, weight
         )
-
-    def _observed(self) -> np.ndarray:
-        """Put treatments, or indicators of arms, and outcomes side by side."""
-        is_arm = self.t.ndim == 1
-        t = np.eye(self.treatments.n_arms)[self.t] if is_arm else self.t
-        return np.hstack([t, self.y])
 
     def _kept(self, trim: tuple[float, float] | None) -> np.ndarray:
         if trim is None:

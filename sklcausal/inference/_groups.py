@@ -17,6 +17,7 @@ from sklcausal.targets import as_column_array, check_not_missing
 MAX_GROUPS = 500
 MAX_TREE_ROWS = 50_000
 ROWS_PER_LEAF = 8
+LOG_CHANCE = -15.0
 
 
 @dataclass(frozen=True)
@@ -103,36 +104,55 @@ class Groups:
             return names
         return [f"{label}, {name}" for label in self.labels for name in names]
 
-    def check(self, observed: np.ndarray) -> None:
+    def check(self, t: np.ndarray, y: np.ndarray, value: np.ndarray, chance: np.ndarray) -> None:
         """Refuse groups that were formed by the treatment or the outcome.
+
+        A group of one arm only is refused where the propensities make that all but impossible.
+        Labels are refused if a small tree finds them all in treatments and outcomes, unless one
+        finds them as well in what the networks expect at x. Labels that hold T or y along with
+        noise pass unnoticed.
 
         Parameters
         ----------
-        observed : ndarray of shape (n, n_columns)
-            Treatments, or indicators of arms, and outcomes.
+        t : ndarray of shape (n,) or (n, n_treatments)
+        y : ndarray of shape (n, n_outcomes)
+        value : ndarray of shape (n, n_cells)
+            What the networks expect at x.
+        chance : ndarray of shape (n,)
+            Probability of the arm that a row is in; ones for doses.
 
         Raises
         ------
         TargetError
-            If a small tree finds the label of every row in them.
+            If the labels follow from T or y.
         """
-        counts = np.bincount(self.codes)
-        if len(counts) < 2:
+        if len(self.labels) < 2:
             return
-        rows = np.arange(0, len(observed), 1 + len(observed) // MAX_TREE_ROWS)
-        most = min(4 * len(counts) * observed.shape[1], len(rows) // ROWS_PER_LEAF)
-        if most < 2:
-            return
-        tree = DecisionTreeClassifier(max_leaf_nodes=most, random_state=0)
-        tree.fit(observed[rows], self.codes[rows])
-        leaf = tree.apply(observed[rows])
-        if tree.tree_.impurity[leaf].any():
-            return
-        # a leaf holds one label only; a label in tiny leaves is isolated, not explained
-        n_leaves = [len(np.unique(leaf[self.codes[rows] == g])) for g in range(len(counts))]
-        if (np.bincount(self.codes[rows]) >= ROWS_PER_LEAF * np.array(n_leaves)).all():
+        seen = np.eye(t.max() + 1)[t] if t.ndim == 1 else t
+        in_one_arm = [t.ndim == 1 and np.ptp(t[rows]) == 0 for rows in self.rows()]
+        odds = np.bincount(self.codes, np.log(chance)), np.bincount(self.codes)
+        is_odd = (odds[0] < LOG_CHANCE) & (odds[0] < np.log(0.9) * odds[1])
+        found = _explains(np.hstack([seen, y]), self.codes) and not _explains(value, self.codes)
+        if found or (np.array(in_one_arm) & is_odd).any():
             raise TargetError(
                 "`by` must be a function of covariates observed before the treatment, got labels "
                 f"{shorten(self.labels)} that follow from `T` and `y`: such groups select people "
                 "by what happened to them"
             )
+
+
+def _explains(columns: np.ndarray, codes: np.ndarray) -> bool:
+    """Tell whether a small tree on the columns finds the label of every row."""
+    rows = np.arange(0, len(codes), 1 + len(codes) // MAX_TREE_ROWS)
+    counts = np.bincount(codes[rows])
+    most = min(4 * len(counts) * columns.shape[1], len(rows) // ROWS_PER_LEAF)
+    if most < 2:
+        return False
+    tree = DecisionTreeClassifier(max_leaf_nodes=most, random_state=0)
+    tree.fit(columns[rows], codes[rows])
+    leaf = tree.apply(columns[rows])
+    if tree.tree_.impurity[leaf].any():
+        return False
+    # a leaf holds one label only; a label in tiny leaves is isolated, not explained
+    n_leaves = [len(np.unique(leaf[codes[rows] == g])) for g in range(len(counts))]
+    return bool((counts >= ROWS_PER_LEAF * np.array(n_leaves)).all())

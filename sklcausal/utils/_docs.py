@@ -97,8 +97,9 @@ propensity_ : ndarray of shape (n_samples, n_arms) or None
 diagnostics_ : dict
     Overlap and conditioning: effective sample size of the implied weights by arm, share of rows
     with a clipped propensity, smallest eigenvalue of the expected Hessian, rows regularised.
-interval_method_ : str
-    'influence': intervals come from influence functions.
+interval_method_ : str or None
+    'influence': intervals come from influence functions. None if there are none, with
+    ``n_folds=1``.
 n_features_in_ : int
     Number of columns of X.
 feature_names_in_ : ndarray of str of shape (n_features_in_,)

@@ -117,7 +117,7 @@ def test_outcomes_that_move_together_have_a_covariance(data):
     assert 0.85 < correlation < 1
 
 
-@pytest.mark.parametrize("make", ["treatment", "outcome", "both"])
+@pytest.mark.parametrize("make", ["treatment", "outcome", "both", "treatment and covariate"])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_labels_made_from_treatment_or_outcome_are_refused(make, seed):
     data = make_confounded(600, random_state=seed)
@@ -125,6 +125,7 @@ def test_labels_made_from_treatment_or_outcome_are_refused(make, seed):
     by = {
         "treatment": np.where(data.T == 1, "taker", "other"),
         "outcome": data.y > np.median(data.y),
+        "treatment and covariate": 10 * data.T + (data.X[:, 0] > 0),
         "both": np.where(data.T == 1, np.where(data.y > 1, "up", "down"), "other"),
     }[make]
     with pytest.raises(TargetError, match=r"`by` must be a function of covariates .* follow from"):
@@ -138,6 +139,14 @@ def test_labels_made_from_covariates_are_not(seed):
     for column in range(5):
         edges = np.quantile(data.X[:, column], [0.1, 0.3, 0.7])
         assert est.ate(by=np.digitize(data.X[:, column], edges)).shape == (4,)
+
+
+def test_labels_of_a_covariate_that_moves_the_outcome_far_are_not():
+    rng = np.random.default_rng(0)
+    X, T, site = rng.normal(size=(600, 2)), rng.integers(0, 2, 600), rng.integers(0, 3, 600)
+    y = 10.0 * site + T + rng.normal(size=600)
+    est = TARNet(**{**SMALL, "max_epochs": 60}).fit(np.c_[X, site], T, y)
+    assert est.ate(by=site).shape == (3,)
 
 
 def test_few_rows_are_not_enough_to_suspect_a_label(fitted):
