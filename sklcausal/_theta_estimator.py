@@ -268,7 +268,7 @@ class BaseThetaEstimator(BaseEffectEstimator):
             self.effect_net_, engine, data.outcomes.kinds, self._features_by_difference
         ).fit(engine, cross_fit, self.n_features_interval)
         self.n_features_interval_ = self.projection_.n_features
-        self.diagnostics_ = diagnose(engine, self.propensity_clip)
+        self.diagnostics_ = diagnose(engine, self.law_net_, self.propensity_clip)
         warn_of_overlap(self.diagnostics_, self.propensity_clip)
 
     def _fit_law_net(

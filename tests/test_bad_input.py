@@ -1,5 +1,7 @@
 """Tests that bad input raises a clear error before any training."""
 
+# SPDX-License-Identifier: BSD-3-Clause
+
 import numpy as np
 import pandas as pd
 import polars as pl

@@ -1,5 +1,7 @@
 """Tests of what kinds of treatments, outcomes and fields are read from the data."""
 
+# SPDX-License-Identifier: BSD-3-Clause
+
 import numpy as np
 import pytest
 

@@ -1,5 +1,7 @@
 """Tests of odd input that works, and of bad input to a fitted estimator."""
 
+# SPDX-License-Identifier: BSD-3-Clause
+
 import warnings
 
 import numpy as np

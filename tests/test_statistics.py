@@ -1,5 +1,7 @@
 """Statistical promises: invariance, double robustness, warnings about overlap, coverage."""
 
+# SPDX-License-Identifier: BSD-3-Clause
+
 import warnings
 
 import numpy as np
@@ -130,6 +132,17 @@ def test_weak_overlap_warns_with_the_remedy():
     wide = np.ptp(est.ate_interval())
     assert np.ptp(est.ate_interval(population="overlap")) < wide
     assert np.ptp(est.ate_interval(trim=(0.05, 0.95))) < wide
+
+
+def test_a_dose_that_x_determines_warns_with_the_remedy():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 3))
+    dose = X[:, 0] + 1e-3 * rng.normal(size=400)
+    settings = {**FAST, "max_epochs": 60}
+    with pytest.warns(OverlapWarning, match=r"x all but determines the treatment\(s\) \['T'\]"):
+        est = TARNet(**settings).fit(X, dose, X[:, 1] + dose + rng.normal(size=400))
+    assert est.diagnostics_["share_determined"]["T"] > 0.02
+    assert "treatment determined by x: T" in est.summary()
 
 
 def test_propensities_are_calibrated():

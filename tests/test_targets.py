@@ -1,5 +1,7 @@
 """Tests of packing treatments and outcomes, and of what turns arguments into arrays."""
 
+# SPDX-License-Identifier: BSD-3-Clause
+
 from decimal import Decimal
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Members: what each may see, and that none disturbs another."""
 
+# SPDX-License-Identifier: BSD-3-Clause
+
 import numpy as np
 import pytest
 import torch

@@ -2,8 +2,9 @@
 
     python examples/benchmarks/robustness.py --replications 200
 
-The wrong outcome network is a constant (it takes no training step that moves it); the wrong
-propensity is one half for everybody. With both wrong nothing protects.
+The wrong outcome network is a constant (it takes no training step that moves it) beside the true
+propensity; the wrong propensity is one half for everybody beside the default network. With both
+wrong nothing protects.
 """
 
 # SPDX-License-Identifier: BSD-3-Clause
@@ -30,10 +31,8 @@ def replicate(case: str, replication: int) -> dict[str, Any]:
 
     warnings.simplefilter("ignore")
     data = make_confounded(N_ROWS, random_state=replication)
-    blind = {"lr": 1e-9, "max_epochs": 1} if case != "wrong propensity" else {}
-    est = TARNet(
-        random_state=replication, weight_decay=1.0, numeric_encoding="piecewise_linear", **blind
-    )
+    blind = {"lr": 1e-9, "max_epochs": 1, "weight_decay": 1.0, "numeric_encoding": None}
+    est = TARNet(random_state=replication, **(blind if case != "wrong propensity" else {}))
     wrong = np.full(N_ROWS, 0.5)
     propensity = {
         "wrong outcome net": data.propensity,

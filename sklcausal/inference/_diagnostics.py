@@ -15,12 +15,14 @@ from sklcausal.inference._engine import Engine
 MAX_CLIPPED = 0.02
 
 
-def diagnose(engine: Engine, clip: float) -> dict[str, Any]:
+def diagnose(engine: Engine, law_net: Any, clip: float) -> dict[str, Any]:
     """Collect what `diagnostics_` holds.
 
     Parameters
     ----------
     engine : Engine
+    law_net : PropensityNet, MomentNet or None
+        The network of the treatment, if one was trained.
     clip : float
         Smallest probability that is left as it is.
 
@@ -32,9 +34,10 @@ def diagnose(engine: Engine, clip: float) -> dict[str, Any]:
         "smallest_eigenvalue": engine.signals.smallest_eigenvalue,
         "n_regularised": engine.signals.n_regularised,
     }
-    if engine.propensity is None:
-        return found
     names = engine.treatments.names
+    if engine.propensity is None:
+        found["share_determined"] = dict(zip(names, law_net.share_floored_.tolist(), strict=True))
+        return found
     is_rare = engine.propensity <= clip * (1 + 1e-9)
     clipped = np.average(is_rare, axis=0, weights=engine.weight)
     size = engine.effective_sample_size()
@@ -44,7 +47,7 @@ def diagnose(engine: Engine, clip: float) -> dict[str, Any]:
 
 
 def warn_of_overlap(diagnostics: dict[str, Any], clip: float) -> None:
-    """Warn where the probability of an arm was clipped in many rows, and name remedies.
+    """Warn where x leaves too little of the treatment open in many rows, and name remedies.
 
     Parameters
     ----------
@@ -56,8 +59,19 @@ def warn_of_overlap(diagnostics: dict[str, Any], clip: float) -> None:
     Warns
     -----
     OverlapWarning
-        If more than 2 % of the rows were clipped.
+        If that is so in more than 2 % of the rows.
     """
+    determined = diagnostics.get("share_determined", {})
+    fixed = [name for name, share in determined.items() if share > MAX_CLIPPED]
+    if fixed:
+        warnings.warn(
+            f"x all but determines the treatment(s) {fixed} for up to "
+            f"{100 * max(determined.values()):.0f} % of the rows, where the data hardly tell what "
+            "the treatment does; drop columns of X that are made from the treatment, or rows "
+            "whose treatment was never open",
+            OverlapWarning,
+            stacklevel=6,
+        )
     clipped = diagnostics.get("share_clipped", {})
     rare = [name for name, share in clipped.items() if share > MAX_CLIPPED]
     if rare:
@@ -94,4 +108,10 @@ def describe_diagnostics(diagnostics: dict[str, Any]) -> list[str]:
             f"{name} {100 * share:.1f} %" for name, share in diagnostics["share_clipped"].items()
         )
         lines += [f"effective sample size by arm: {sizes}", f"propensity clipped: {shares}"]
+    if "share_determined" in diagnostics:
+        shares = ", ".join(
+            f"{name} {100 * share:.1f} %"
+            for name, share in diagnostics["share_determined"].items()
+        )
+        lines.append(f"treatment determined by x: {shares}")
     return lines

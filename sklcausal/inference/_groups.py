@@ -28,10 +28,13 @@ class Groups:
     ----------
     labels : list
     codes : ndarray of int of shape (n,)
+    title : str
+        Name of the labels, such as that of a Series.
     """
 
     labels: list[Any]
     codes: np.ndarray
+    title: str = ""
 
     @classmethod
     def read(cls, by: Any, n: int) -> Groups:
@@ -77,7 +80,8 @@ class Groups:
                 "`by` must have at least 2 rows in every group, got 1 in group "
                 f"{labels[int(counts.argmin())]!r}"
             )
-        return cls(labels, codes)
+        title = getattr(by, "name", None)
+        return cls(labels, codes, f"{title}=" if isinstance(title, str) and title else "")
 
     def rows(self) -> list[np.ndarray]:
         """Return the rows of each group.
@@ -102,7 +106,7 @@ class Groups:
         """
         if self.labels == [None]:
             return names
-        return [f"{label}, {name}" for label in self.labels for name in names]
+        return [f"{self.title}{label}, {name}" for label in self.labels for name in names]
 
     def check(self, t: np.ndarray, y: np.ndarray, value: np.ndarray, chance: np.ndarray) -> None:
         """Refuse groups that were formed by the treatment or the outcome.

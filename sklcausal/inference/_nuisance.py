@@ -25,6 +25,7 @@ from sklcausal.nn._bodies import MultiHeadMLP
 MAX_CALIBRATION_ROWS = 50_000
 TEMPERATURES = np.geomspace(0.25, 8.0, 121)
 SD_FLOOR = 0.1  # of the marginal standard deviation
+BERNOULLI_SD = 0.01
 LOG_VARIANCE_BOUND = 8.0
 
 
@@ -163,6 +164,8 @@ class MomentNet:
     mean_, sd_ : ndarray of shape (n_samples, n_treatments) or (n_folds, n_samples, n_treatments)
         Out-of-fold, in the units of T; by fold for pairs of folds.
     correlation_ : ndarray of shape (n_treatments, n_treatments)
+    share_floored_ : ndarray of shape (n_treatments,)
+        Share of rows in which x all but determines a treatment.
     """
 
     def fit(
@@ -207,6 +210,10 @@ class MomentNet:
             return np.hstack(self._moments(theta, j))
 
         self.mean_, self.sd_ = np.split(cross_fit.out_of_fold(moments), 2, axis=-1)
+        floor = np.where(
+            self.is_binary, BERNOULLI_SD, SD_FLOOR * trained.units.y_scale.max(axis=0)
+        )
+        self.share_floored_ = (self.sd_ <= 1.0001 * floor).mean(axis=0)
         known = self.sd_ > 0  # of pairs, a second stage's own fold is left out
         residual = np.where(known, t - self.mean_, 0.0) / np.where(known, self.sd_, 1.0)
         weight = np.broadcast_to(cross_fit.row_weight[:, None], residual.shape)[..., 0].ravel()
@@ -221,7 +228,7 @@ class MomentNet:
         p = expit(mean)
         sd = np.exp(0.5 * np.clip(log_variance, -LOG_VARIANCE_BOUND, LOG_VARIANCE_BOUND)) * scale
         sd = np.maximum(sd * self.inflation_[member], SD_FLOOR * scale)
-        bernoulli_sd = np.sqrt(np.clip(p * (1 - p), 0.01**2, None))
+        bernoulli_sd = np.sqrt(np.clip(p * (1 - p), BERNOULLI_SD**2, None))
         return (
             np.where(self.is_binary, p, self.units.y_loc[member] + scale * mean),
             np.where(self.is_binary, bernoulli_sd, sd),

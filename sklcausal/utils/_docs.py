@@ -95,8 +95,10 @@ n_features_interval_ : int
 propensity_ : ndarray of shape (n_samples, n_arms) or None
     Probability of each arm for the training rows: out-of-fold, or as it was given.
 diagnostics_ : dict
-    Overlap and conditioning: effective sample size of the implied weights by arm, share of rows
-    with a clipped propensity, smallest eigenvalue of the expected Hessian, rows regularised.
+    Overlap and conditioning: effective sample size of the implied weights by arm and share of
+    rows whose propensity is at its bound, or share of rows in which x all but determines a dose;
+    smallest eigenvalue of the expected Hessian (near 0 where nothing tells parameters apart) and
+    number of rows where it had to be regularised.
 interval_method_ : str or None
     'influence': intervals come from influence functions. None if there are none, with
     ``n_folds=1``.

@@ -1,5 +1,7 @@
 """Averages over populations against longhand formulas."""
 
+# SPDX-License-Identifier: BSD-3-Clause
+
 import numpy as np
 import pytest
 

@@ -1,5 +1,7 @@
 """Averages in groups of people: against longhand formulas, and labels that are refused."""
 
+# SPDX-License-Identifier: BSD-3-Clause
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -55,6 +57,7 @@ def test_group_averages_are_means_of_influence_values(fitted, band):
 def test_shapes_have_groups_in_front(fitted, band):
     assert fitted.ate(by=band).shape == (3, 2)
     assert fitted.ate(by=band, T0=1, T1=2).shape == (3,)
+    assert fitted.estimate(by=pd.Series(band, name="age")).names[0] == "age=middle, 1 vs 0"
     low, high = fitted.ate_interval(by=pd.Series(band))
     assert (low < fitted.ate(by=band)).all()
     assert (fitted.ate(by=band) < high).all()

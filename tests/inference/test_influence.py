@@ -1,5 +1,7 @@
 """Influence values against longhand formulas, and their orthogonality without sampling noise."""
 
+# SPDX-License-Identifier: BSD-3-Clause
+
 import numpy as np
 import pytest
 from scipy.special import expit

@@ -1,5 +1,7 @@
 """Projection of the signal against longhand least squares, and what its intervals promise."""
 
+# SPDX-License-Identifier: BSD-3-Clause
+
 import numpy as np
 import pytest
 

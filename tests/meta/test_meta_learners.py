@@ -1,5 +1,7 @@
 """S- and T-learner against longhand NumPy."""
 
+# SPDX-License-Identifier: BSD-3-Clause
+
 import numpy as np
 import pytest
 

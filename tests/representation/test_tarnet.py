@@ -1,5 +1,7 @@
 """TARNet against longhand NumPy, and on designs whose truth is known."""
 
+# SPDX-License-Identifier: BSD-3-Clause
+
 import numpy as np
 import pytest
 

@@ -1,5 +1,7 @@
 """Structural models: losses, means, units and best constants against longhand formulas."""
 
+# SPDX-License-Identifier: BSD-3-Clause
+
 import numpy as np
 import pytest
 import torch
