@@ -108,8 +108,15 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         ------
         TargetError
             If treatments, outcomes or the fields beside them cannot be used.
+        ValueError, TypeError
+            If X or a parameter cannot be used.
         TrainingDivergedError
             If a loss becomes NaN or infinite.
+
+        Warns
+        -----
+        OverlapWarning
+            If the treatment of more than 2 % of the rows was hardly open.
         """
         before = dict(self.__dict__)
         try:
@@ -245,6 +252,10 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
             If called before ``fit``.
         IntervalNotAvailableError
             If the estimator was fitted with ``n_folds=1`` or an arm is too small.
+        TargetError
+            If T0 or T1 is no known arm.
+        ValueError
+            If X has other columns than in fit, or alpha is not between 0 and 1.
         """
         check_is_fitted(self)
         _check_alpha(alpha)
@@ -280,6 +291,13 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         -------
         ndarray of shape (n_samples,) or (n_samples, n_contrasts * n_outcomes)
             Effects.
+
+        Raises
+        ------
+        NotFittedError
+            If called before ``fit``.
+        ValueError
+            If X has other columns than in fit.
         """
         effect = self.effect(X)
         return effect.reshape(len(effect), -1) if effect.ndim > 2 else effect
@@ -344,6 +362,8 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
             If the estimator was fitted with ``n_folds=1``.
         TargetError
             If T0 or T1 is no known arm, or ``by`` was formed by T or y.
+        ValueError
+            If ``population`` or ``trim`` cannot be used.
         """
         who = {"all": "", "treated": " on the treated", "overlap": ", overlap population"}
         title = f"Average effects by {type(self).__name__}{who.get(population, '')}"
@@ -395,6 +415,17 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         -------
         float or ndarray of shape (n_contrasts,) or (n_contrasts, n_outcomes)
             Average effect of each contrast; with ``by`` behind an axis of groups, sorted by label.
+
+        Raises
+        ------
+        NotFittedError
+            If called before ``fit``.
+        IntervalNotAvailableError
+            If what is asked for needs influence values, and ``n_folds=1``.
+        TargetError
+            If T0 or T1 is no known arm, or ``by`` was formed by T or y.
+        ValueError
+            If ``population`` or ``trim`` cannot be used.
         """
         check_is_fitted(self)
         if population == "all" and trim is None and by is None:
@@ -437,6 +468,17 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         -------
         low, high : float or ndarray, each shaped as what `ate` returns
             Bounds of the interval.
+
+        Raises
+        ------
+        NotFittedError
+            If called before ``fit``.
+        IntervalNotAvailableError
+            If what is asked for needs influence values, and ``n_folds=1``.
+        TargetError
+            If T0 or T1 is no known arm, or ``by`` was formed by T or y.
+        ValueError
+            If ``population`` or ``trim`` cannot be used.
         """
         _check_alpha(alpha)
         result, groups = self._result(X, T0, T1, population, trim, by)
@@ -455,6 +497,17 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         -------
         float or ndarray of shape (n_contrasts,) or (n_contrasts, n_outcomes)
             Average effect of each contrast among the treated.
+
+        Raises
+        ------
+        NotFittedError
+            If called before ``fit``.
+        IntervalNotAvailableError
+            If what is asked for needs influence values, and ``n_folds=1``.
+        TargetError
+            If T0 or T1 is no known arm, or ``by`` was formed by T or y.
+        ValueError
+            If ``population`` or ``trim`` cannot be used.
         """
         return self.ate(T0=T0, T1=T1, population="treated")
 
@@ -510,6 +563,13 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         -------
         str
             Table as text.
+
+        Raises
+        ------
+        NotFittedError
+            If called before ``fit``.
+        IntervalNotAvailableError
+            If the estimator was fitted with ``n_folds=1``.
         """
         _check_alpha(alpha)
         result = self.estimate()
@@ -535,6 +595,15 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         -------
         DataFrame
             Columns ``row``, ``contrast``, ``outcome``, ``effect``, ``low`` and ``high``.
+
+        Raises
+        ------
+        NotFittedError
+            If called before ``fit``.
+        IntervalNotAvailableError
+            If the estimator was fitted with ``n_folds=1`` or an arm is too small.
+        ImportError
+            If the library is not installed.
         """
         if library not in (None, "pandas", "polars"):
             raise ValueError(f"`library` must be 'pandas', 'polars' or None, got {library!r}")

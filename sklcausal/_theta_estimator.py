@@ -422,6 +422,13 @@ class BaseThetaEstimator(BaseEffectEstimator):
         float
             ``1 - loss / loss of the best constant``: 1 is perfect for a continuous outcome, 0 no
             better than a constant for each arm.
+
+        Raises
+        ------
+        NotFittedError
+            If called before ``fit``.
+        TargetError
+            If T or y does not match what was fitted.
         """
         check_is_fitted(self)
         fields = collect_fields(self, T, y)

@@ -68,3 +68,4 @@ left.set(
 OverlapDisplay.from_estimator(est, X, T, ax=right)
 right.set(title="Overlap", xlabel="Estimated probability of quitting")
 fig.savefig("quickstart.png", dpi=150)
+print("\nThe picture is in quickstart.png")

@@ -97,9 +97,11 @@ def describe_diagnostics(diagnostics: dict[str, Any]) -> list[str]:
     -------
     list of str
     """
-    lines = [
-        f"smallest eigenvalue of the expected Hessian: {diagnostics['smallest_eigenvalue']:.3g}"
-    ]
+    lines = []
+    if diagnostics["n_regularised"]:
+        lines.append(
+            f"rows where the parameters cannot be told apart: {diagnostics['n_regularised']}"
+        )
     if "effective_sample_size" in diagnostics:
         sizes = ", ".join(
             f"{name} {size:.0f}" for name, size in diagnostics["effective_sample_size"].items()
