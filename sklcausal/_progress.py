@@ -56,4 +56,7 @@ class ProgressBar(Callback):
         net : MemberNet
         **kwargs : object
         """
+        # most nets stop, or are dropped, before the last epoch that there could be
+        self.bar_.total = self.bar_.n
+        self.bar_.refresh()
         self.bar_.close()

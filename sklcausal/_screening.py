@@ -79,7 +79,8 @@ class _Run:
         # candidates start from the same weights and see the same rows in the same order
         reset_members(module, [m.seed for m in members])
         if options.verbose:
-            bars = [ProgressBar(task.label, options.max_epochs)]
+            how = "standardised" if n_bins is None else f"{n_bins} bins"
+            bars = [ProgressBar(f"{task.label}, {how}", options.max_epochs)]
             options = dataclasses.replace(options, callbacks=[*(options.callbacks or []), *bars])
         self.net = MemberNet(
             module,

@@ -356,8 +356,8 @@ class BaseThetaEstimator(BaseEffectEstimator):
         return *self.projection_.average(X, combine, groups), len(X), groups
 
     def _plug_in_average(self, X: np.ndarray | None, combine: np.ndarray) -> np.ndarray | None:
-        if self.engine_ is not None:
-            return None
+        if self.engine_ is not None and X is None:
+            return None  # there are influence values to average
         cells = self.mean_cells_ if X is None else self._cells(X).mean(axis=0)
         return (combine * self._cell_units(combine.shape[-1])[1]) @ cells
 

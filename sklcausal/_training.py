@@ -113,6 +113,7 @@ class MemberNet(NeuralNet):
         )
         self.epoch_ = 0
         self._sums: dict[str, tuple[Any, Any]] = {}
+        self._best_means: dict[str, float] = {}
         self._heard: set[str] = set()
         self.interrupted_ = False
         self.best_state_: dict[str, Tensor] = {}
@@ -313,7 +314,11 @@ class MemberNet(NeuralNet):
         means = {}
         for part, (weight, total) in self._sums.items():
             means[part] = (total / weight).double().cpu().numpy()
-            self.history.record(f"{part}_loss", float(means[part].mean()))
+            mean = float(means[part].mean())
+            self.history.record(f"{part}_loss", mean)
+            # which skorch's Checkpoint asks for
+            self.history.record(f"{part}_loss_best", mean < self._best_means.get(part, np.inf))
+            self._best_means[part] = min(mean, self._best_means.get(part, np.inf))
             by_member = np.full(len(self.members_), np.nan)
             by_member[self.active_] = means[part]
             self.history.record(f"{part}_loss_members", by_member.tolist())

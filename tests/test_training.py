@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
-from skorch.callbacks import Callback, LRScheduler
+from skorch.callbacks import Callback, Checkpoint, LRScheduler
 
 from sklcausal.datasets import make_confounded
 from sklcausal.exceptions import TrainingDivergedError
@@ -153,6 +153,13 @@ def test_skorch_callbacks_are_called(data):
     assert len(seen) == 3
     rates = [row["event_lr"] for row in est.history_]
     np.testing.assert_allclose(rates, [3e-3, 3e-4, 3e-5])
+
+
+def test_checkpoint_of_skorch_works(data, tmp_path):
+    saved = Checkpoint(dirname=tmp_path, f_criterion=None, f_optimizer=None)
+    settings = {**SMALL, "max_epochs": 4, "weight_decay": 1.0, "numeric_encoding": None}
+    TARNet(**settings, callbacks=[saved]).fit(data.X, data.T, data.y)
+    assert (tmp_path / "params.pt").exists()
 
 
 def test_net_params_reach_skorch(data):

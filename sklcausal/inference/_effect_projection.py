@@ -303,7 +303,7 @@ class EffectProjection:
                 what = "clusters" if self.by_cluster else "rows"
                 raise IntervalNotAvailableError(
                     f"effect_interval needs at least {MIN_ARM_ROWS} {what} of every arm in every "
-                    f"fold, but {basis.missing}; use fewer folds or `ate_interval`"
+                    f"fold, but {basis.missing}; use fewer folds, or `ate_interval` without X"
                 )
             left[own] = False
             found.append((basis, own, coef[own]))

@@ -205,7 +205,18 @@ def reset_members(module: nn.Module, seeds: Sequence[int]) -> None:
         Its parts that have a ``reset_member(k, generator)`` are reset.
     seeds : sequence of int
         One per member.
+
+    Raises
+    ------
+    TypeError
+        If a part has parameters but no ``reset_member``.
     """
+    for part in module.modules():
+        if list(part.parameters(recurse=False)) and not hasattr(part, "reset_member"):
+            raise TypeError(
+                f"{type(part).__name__} must define `reset_member(member, generator)`, since it "
+                "has parameters that every member starts from on its own, got none"
+            )
     parts: list[Any] = [part for part in module.modules() if hasattr(part, "reset_member")]
     for member, seed in enumerate(seeds):
         generator = torch.Generator().manual_seed(seed)

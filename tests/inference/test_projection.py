@@ -193,3 +193,4 @@ def test_an_arm_too_small_for_a_projection_is_named():
         match=r"5 rows of every arm .* fold \d holds 2 of arm 'new drug'",
     ):
         est.effect_interval(data.X)
+    assert est.ate(data.X) == pytest.approx(est.effect(data.X).mean())  # needs no projection
