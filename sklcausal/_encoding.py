@@ -92,6 +92,7 @@ class Outcomes:
     names: tuple[str, ...]
     one_dim: bool
     levels: tuple[tuple[Any, Any] | None, ...]
+    has_missing: bool = False
 
     @property
     def n_outcomes(self) -> int:
@@ -109,7 +110,8 @@ class Outcomes:
         Returns
         -------
         ndarray of float of shape (n_samples, n_outcomes)
-            Outcomes as numbers; the second of two labels is 1.
+            Outcomes as numbers; the second of two labels is 1. With two axes NaN is a missing
+            cell.
 
         Raises
         ------
@@ -126,7 +128,11 @@ class Outcomes:
             labels = columns[:, m]
             if levels is None:
                 where = "" if self.one_dim else f" in column {self.names[m]!r}"
-                out[:, m] = check_values(labels, self.kinds[m], where)
+                seen = np.ones(len(labels), dtype=bool)
+                if not self.one_dim and labels.dtype.kind == "f":
+                    seen = ~np.isnan(labels)
+                out[:, m] = np.nan
+                out[seen, m] = check_values(labels[seen], self.kinds[m], where)
                 continue
             known = np.isin(labels, levels)
             if not known.all():

@@ -49,7 +49,7 @@ class FitData:
     t : ndarray of shape (n_samples,) or (n_samples, n_treatments)
         Codes of arms, int, or doses, float.
     y : ndarray of shape (n_samples, n_outcomes)
-        Outcomes as numbers.
+        Outcomes as numbers, NaN where a cell is missing.
     treatments : Treatments
         Kind of T, with its arms or columns.
     outcomes : Outcomes
@@ -281,7 +281,10 @@ def check_fit_data(
     propensity = check_propensity(arrays.get("propensity"), treatments, len(X))
     _check_arms(t, treatments, weight, n_folds)
     _check_rows(len(X), n_folds)
-    return FitData(X, t, outcomes.encode(y), treatments, outcomes, weight, propensity, cluster)
+    values = outcomes.encode(y)
+    if outcomes.has_missing:
+        _check_observed(values, t, treatments, outcomes, n_folds)
+    return FitData(X, t, values, treatments, outcomes, weight, propensity, cluster)
 
 
 def _column_names(values: Any) -> list[str] | None:
@@ -316,4 +319,22 @@ def _check_arms(
             raise TargetError(
                 f"{must} at least {needed} rows in every arm (n_folds={n_folds}), got "
                 f"{counts[least]:g} in arm {treatments.labels[least]!r}"
+            )
+
+
+def _check_observed(
+    y: np.ndarray, t: np.ndarray, treatments: Treatments, outcomes: Outcomes, n_folds: int
+) -> None:
+    if treatments.kind != "discrete":
+        raise TargetError(
+            f"`y` may have missing cells only where `T` holds arms, got NaN with {treatments.kind}"
+        )
+    needed = max(2, n_folds)
+    for m, name in enumerate(outcomes.names):
+        counts = np.bincount(t[~np.isnan(y[:, m])], minlength=treatments.n_arms)
+        if counts.min() < needed:
+            arm = treatments.labels[int(counts.argmin())]
+            raise TargetError(
+                f"`y` must have at least {needed} observed values of {name!r} in every arm "
+                f"(n_folds={n_folds}), got {counts.min()} in arm {arm!r}"
             )

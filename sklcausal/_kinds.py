@@ -194,7 +194,7 @@ def check_outcomes(
     Parameters
     ----------
     y : ndarray of shape (n_samples,) or (n_samples, n_outcomes)
-        Outcomes.
+        Outcomes. With two axes NaN is a missing cell.
     outcome : {'auto', 'continuous', 'binary', 'count'} or sequence of them
         Kind of every column, or of each.
     names : sequence of str or None
@@ -220,11 +220,26 @@ def check_outcomes(
         )
     names = tuple(str(n) for n in (names or [f"y{m}" for m in range(n_outcomes)]))
     found = [
-        _outcome_column(columns[:, m], kind, "" if y.ndim == 1 else f" in column {names[m]!r}")
+        _outcome_column(
+            columns[:, m] if y.ndim == 1 else _observed(columns[:, m], names[m]),
+            kind,
+            "" if y.ndim == 1 else f" in column {names[m]!r}",
+        )
         for m, kind in enumerate(asked)
     ]
     kinds, levels = zip(*found, strict=True)
-    return Outcomes(tuple(kinds), names, y.ndim == 1, tuple(levels))
+    has_missing = columns.dtype.kind == "f" and bool(np.isnan(columns).any())
+    return Outcomes(tuple(kinds), names, y.ndim == 1, tuple(levels), has_missing)
+
+
+def _observed(values: np.ndarray, name: str) -> np.ndarray:
+    """Leave missing cells of a column out."""
+    if values.dtype.kind != "f":
+        return values
+    observed = values[~np.isnan(values)]
+    if not len(observed):
+        raise TargetError(f"`y` must have observed values in column {name!r}, got only NaN")
+    return observed
 
 
 def _outcome_column(values: np.ndarray, kind: str, where: str) -> tuple[str, Any]:

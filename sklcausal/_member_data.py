@@ -27,9 +27,9 @@ def safe_origin(values: np.ndarray) -> np.ndarray:
     -------
     ndarray of shape (n_columns,)
     """
-    middle = np.median(values, axis=0)
-    spread = np.quantile(values, 0.9, axis=0) - np.quantile(values, 0.1, axis=0)
-    spread = np.where(spread > 0, spread, values.std(axis=0))
+    middle = np.nanmedian(values, axis=0)
+    spread = np.nanquantile(values, 0.9, axis=0) - np.nanquantile(values, 0.1, axis=0)
+    spread = np.where(spread > 0, spread, np.nanstd(values, axis=0))
     grid = 2.0 ** np.ceil(np.log2(np.where(spread > 0, spread, 1.0) * 16))
     return np.where(np.abs(middle) > 8 * grid, np.round(middle / grid) * grid, 0.0)
 
@@ -98,8 +98,15 @@ def _member_moments(
     for k, member in enumerate(members):
         seen = values if values.ndim == 2 else values[k]
         own, w = seen[member.train], weight[member.train]
-        mean = w @ own / w.sum()
-        sd = np.sqrt(w @ (own - mean) ** 2 / w.sum())
+        missing = np.isnan(own)
+        if missing.any():
+            w = np.where(missing, 0.0, w[:, None])
+            total = np.maximum(w.sum(axis=0), 1e-300)
+            mean = (w * np.where(missing, 0.0, own)).sum(axis=0) / total
+            sd = np.sqrt((w * np.where(missing, 0.0, own - mean) ** 2).sum(axis=0) / total)
+        else:
+            mean = w @ own / w.sum()
+            sd = np.sqrt(w @ (own - mean) ** 2 / w.sum())
         loc[k] = np.where(apply, mean, 0.0)
         scale[k] = np.where(apply & (sd > 0), sd, 1.0)
     return loc, scale

@@ -35,6 +35,7 @@ from sklcausal.inference._law import ArmLaw, TreatmentLaw
 from sklcausal.inference._nuisance import (
     MomentNet,
     NuisanceSettings,
+    ObservationNet,
     PropensityNet,
 )
 from sklcausal.inference._theta_net import CellRegression, ThetaNet
@@ -261,9 +262,11 @@ class BaseThetaEstimator(BaseEffectEstimator):
         self.engine_ = engine = Engine(
             self.model_, self.units_, data.treatments, data.outcomes.n_outcomes
         )
-        engine.fit(y, t, theta, law, data.weight, data.cluster)
+        seen = self._fit_observation(data, cross_fit, candidates)
+        chance = None if seen is None else seen.chance_
+        engine.fit(y, t, theta, law, data.weight, data.cluster, chance)
         if columns is not None:
-            self.effect_net_ = self._fit_modifiers(data, cross_fit, columns)
+            self.effect_net_ = self._fit_modifiers(data, cross_fit, columns, seen)
         self.projection_ = EffectProjection(
             self.effect_net_, engine, data.outcomes.kinds, self._features_by_difference
         ).fit(engine, cross_fit, self.n_features_interval)
@@ -271,14 +274,28 @@ class BaseThetaEstimator(BaseEffectEstimator):
         self.diagnostics_ = diagnose(engine, self.law_net_, self.propensity_clip)
         warn_of_overlap(self.diagnostics_, self.propensity_clip)
 
+    def _nuisance_settings(
+        self, cross_fit: CrossFit, candidates: Sequence[Candidate]
+    ) -> tuple[CrossFit, NuisanceSettings]:
+        settings = NuisanceSettings(LAW_WIDTHS, self.activation, candidates, self.propensity_clip)
+        patience = max(5, cross_fit.options.patience // 2)
+        return cross_fit.with_options(callbacks=None, patience=patience), settings
+
+    def _fit_observation(
+        self, data: FitData, cross_fit: CrossFit, candidates: Sequence[Candidate]
+    ) -> ObservationNet | None:
+        if not data.outcomes.has_missing:
+            return None
+        cross_fit, settings = self._nuisance_settings(cross_fit, candidates)
+        observed = ~np.isnan(data.y)
+        return ObservationNet().fit(cross_fit, data.t, observed, data.treatments, settings)
+
     def _fit_law_net(
         self, data: FitData, cross_fit: CrossFit, candidates: Sequence[Candidate]
     ) -> PropensityNet | MomentNet | None:
         if data.propensity is not None:
             return None
-        settings = NuisanceSettings(LAW_WIDTHS, self.activation, candidates, self.propensity_clip)
-        patience = max(5, cross_fit.options.patience // 2)
-        cross_fit = cross_fit.with_options(callbacks=None, patience=patience)
+        cross_fit, settings = self._nuisance_settings(cross_fit, candidates)
         if data.treatments.kind == "discrete":
             return PropensityNet().fit(cross_fit, data.t, data.treatments.n_arms, settings)
         return MomentNet().fit(cross_fit, data.t, data.treatments.is_binary, settings)
@@ -291,12 +308,22 @@ class BaseThetaEstimator(BaseEffectEstimator):
             return ArmLaw(data.propensity, is_known=True)
         return net.law(self.units_, fold)
 
-    def _fit_modifiers(self, data: FitData, cross_fit: CrossFit, columns: np.ndarray) -> ThetaNet:
+    def _fit_modifiers(
+        self,
+        data: FitData,
+        cross_fit: CrossFit,
+        columns: np.ndarray,
+        seen: ObservationNet | None,
+    ) -> ThetaNet:
         """Regress influence values on the modifiers, with nuisances that saw neither fold."""
         pairs = cross_fit.pairs()
         net, _ = self._fit_theta(data, pairs, [Candidate(self.n_bins_, self.weight_decay_)])
         chosen = [] if self.law_net_ is None else [self.law_net_.candidate_]
         law_net = self._fit_law_net(data, pairs, chosen)
+        chances = None
+        if seen is not None:
+            second = self._fit_observation(data, pairs, [seen.candidate_])
+            chances = None if second is None else second.chance_
         theta = pairs.out_of_fold(lambda k, rows: net.member(k, pairs.X, rows)[0])
         y, t = self.units_.outcomes(data.y), self.units_.treatments(data.t)
         assert self.engine_ is not None
@@ -305,7 +332,9 @@ class BaseThetaEstimator(BaseEffectEstimator):
         for k in range(cross_fit.n_members):
             rows = cross_fit.folds != k
             law = self._law(data, law_net, k).of(rows)
-            psi[k, rows] = influence_values(self.model_, y[rows], t[rows], theta[k, rows], law).psi
+            chance = None if chances is None else chances[k, rows]
+            signals = influence_values(self.model_, y[rows], t[rows], theta[k, rows], law, chance)
+            psi[k, rows] = signals.psi
         n_outcomes = data.outcomes.n_outcomes
         trained = cross_fit.on_columns(columns).train(
             self._recipe(n_cells // n_outcomes, n_outcomes),

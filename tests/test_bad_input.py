@@ -132,9 +132,19 @@ REVERSED = np.arange(N)[::-1]
             {"T": Y, "y": np.arange(N) % 3},
             "got non-integer `T` and `y` with 3 values, which look s",
         ),
+        ({"y": put(Y, 3, np.nan)}, "`y` must not contain NaN or infinity, got 1 such"),
         (
-            {"y": np.c_[put(Y, 3, np.nan), Y]},
+            {"y": np.c_[put(Y, 3, np.inf), Y]},
             "`y` must not contain NaN .* in column 'y0', first in",
+        ),
+        ({"y": np.c_[Y * np.nan, Y]}, "`y` must have observed values in column 'y0', got only"),
+        (
+            {"y": np.c_[np.where(T == 1, np.nan, Y), Y]},
+            r"at least 2 observed values of 'y0' in every arm \(n_folds=2\), got 0 in arm 1",
+        ),
+        (
+            {"T": DOSE, "y": np.c_[put(Y, 3, np.nan), Y]},
+            "`y` may have missing cells only where `T` holds arms, got NaN with dose",
         ),
         ({"y": np.ones(N)}, "`y` must vary, got the constant 1.0"),
         ({"y": pd.DataFrame({"kg": Y, "cm": 1.0})}, "`y` must vary, got .* in column 'cm'"),

@@ -169,7 +169,7 @@ def test_two_strings_become_0_and_1():
         (
             np.full((N, 2), np.nan),
             "auto",
-            r"NaN or infinity, got 60 such value\(s\) in column 'y0'",
+            "`y` must have observed values in column 'y0', got only NaN",
         ),
         (DOSE * 1e40, "auto", r"`y` must be at most 1e\+30 in size, got 60 such"),
         (np.ones(N), "auto", "`y` must vary, got the constant 1.0"),

@@ -122,25 +122,26 @@ def overlap_average(
 
 
 def treated_average(
-    y: np.ndarray,
-    baseline: np.ndarray,
+    psi: np.ndarray,
+    value: np.ndarray,
     treated: np.ndarray,
-    control: np.ndarray,
-    odds: np.ndarray,
+    propensity: np.ndarray,
     weight: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Average contrasts over those who received the treatment.
 
-    The influence value is ``[1{T=a}(y - mu_0) - (pi_a / pi_0) 1{T=0}(y - mu_0)] / P(T=a)``.
+    The influence value is ``[1{T=a} tau(x) + pi_a (psi - tau(x))] / P(T=a)``, which is
+    ``[1{T=a}(y - mu_0) - (pi_a / pi_0) 1{T=0}(y - mu_0)] / P(T=a)`` where every outcome is
+    observed.
 
     Parameters
     ----------
-    y, baseline : ndarray of shape (n, n_targets)
-        Outcome and its modelled mean under the reference arm.
-    treated, control : ndarray of bool of shape (n, n_targets)
-        Who received the treatment and who the reference arm.
-    odds : ndarray of shape (n, n_targets)
-        Propensity of the treatment over that of the reference arm.
+    psi, value : ndarray of shape (n, n_targets)
+        Influence values and plug-in values of the contrasts.
+    treated : ndarray of bool of shape (n, n_targets)
+        Who received the treatment.
+    propensity : ndarray of shape (n, n_targets)
+        Of the treatment.
     weight : ndarray of shape (n,)
 
     Returns
@@ -149,5 +150,5 @@ def treated_average(
     move : ndarray of shape (n, n_targets)
         How far each row moves the estimates.
     """
-    numerator = (treated - odds * control) * (y - baseline)
+    numerator = treated * value + propensity * (psi - value)
     return ratio_average(numerator, treated.astype(float), weight)

@@ -47,6 +47,7 @@ class Engine:
         law: TreatmentLaw,
         weight: np.ndarray | None,
         cluster: np.ndarray | None,
+        observed: np.ndarray | None = None,
     ) -> Engine:
         """Compute the influence values of all cells.
 
@@ -60,6 +61,8 @@ class Engine:
         law : TreatmentLaw
         weight : ndarray of shape (n_samples,) or None
         cluster : ndarray of int of shape (n_samples,) or None
+        observed : ndarray of shape (n_samples, n_params) or None, default=None
+            As in `influence_values`.
 
         Returns
         -------
@@ -69,7 +72,7 @@ class Engine:
         self.weight = np.ones(len(y)) if weight is None else weight
         self.propensity = law.propensity if isinstance(law, ArmLaw) else None
         self.is_known = isinstance(law, ArmLaw) and law.is_known
-        self.signals = influence_values(self.model, y, t, theta, law)
+        self.signals = influence_values(self.model, y, t, theta, law, observed)
         return self
 
     def effective_sample_size(self) -> np.ndarray:
@@ -122,7 +125,7 @@ class Engine:
         chance = np.ones(len(self.y))
         if self.propensity is not None:
             chance = self.propensity[np.arange(len(self.y)), self.t]
-        groups.check(self.t, self.y, self.signals.value, chance)
+        groups.check(self.t, np.nan_to_num(self.y), self.signals.value, chance)
         keep = self._kept(trim)
         scaled = combine * self.units.cell_scale(combine.shape[1])
         rows = [own[keep[own]] for own in groups.rows()]
@@ -170,27 +173,18 @@ class Engine:
     def _treated(
         self, scaled: np.ndarray, rows: np.ndarray, label: Any
     ) -> tuple[np.ndarray, np.ndarray]:
-        n_outcomes = self.n_outcomes
-        a, c = scaled.argmax(axis=1), scaled.argmin(axis=1)
-        unit = self.units.cell_scale(scaled.shape[1])[a]
-        t, y, value = self.t[rows, None], self.y[rows], self.signals.value[rows]
+        a = scaled.argmax(axis=1) // self.n_outcomes
         assert self.propensity is not None
-        e = self.propensity[rows]
-        treated = t == a // n_outcomes
-        if not (self.weight[rows] @ treated).all():
-            arm = self.treatments.labels[
-                int(a[(self.weight[rows] @ treated).argmin()] // n_outcomes)
-            ]
+        weight, e = self.weight[rows], self.propensity[rows][:, a]
+        treated = self.t[rows, None] == a
+        if not (weight @ treated).all():
+            arm = self.treatments.labels[int(a[(weight @ treated).argmin()])]
             where = "" if label is None else f" in group {label!r}"
             raise ValueError(
                 "`population='treated'` needs people who received the treatment, got none in "
                 f"arm {arm!r}{where}"
             )
+        value = self.signals.value[rows] @ scaled.T
         return averages.treated_average(
-            y[:, a % n_outcomes] * unit,
-            value[:, c] * unit,
-            treated,
-            t == c // n_outcomes,
-            e[:, a // n_outcomes] / e[:, c // n_outcomes],
-            self.weight[rows],
+            self.signals.psi[rows] @ scaled.T, value, treated, e, weight
         )

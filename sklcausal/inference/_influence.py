@@ -161,6 +161,7 @@ def influence_values(
     t: np.ndarray,
     theta: np.ndarray,
     law: TreatmentLaw,
+    observed: np.ndarray | None = None,
 ) -> Signals:
     """Compute ``psi = H - H_theta Lambda(x)^-1 l_theta`` of every cell H of the model.
 
@@ -176,6 +177,9 @@ def influence_values(
         Out-of-fold.
     law : TreatmentLaw
         Of the treatment given x, out-of-fold.
+    observed : ndarray of shape (n_samples, n_params) or None, default=None
+        Probability that the outcome behind each parameter is observed, given x and the arm, where
+        outcomes may be NaN. Needs a model with a diagonal Hessian, which it multiplies.
 
     Returns
     -------
@@ -194,6 +198,8 @@ def influence_values(
         dtype = torch.int64 if t.ndim == 1 else torch.float64
         gradient = loss_gradient(model, outcome, torch.as_tensor(t[at], dtype=dtype), own)
         hessian = expected_hessian(model, own, *law.nodes(at))
+        if observed is not None:
+            hessian = hessian * torch.as_tensor(observed[at], device="cpu")
         step, low, count = solve_hessian(hessian, gradient)
         value, change = directional_derivative(model.cells, own, step)
         values.append(value.numpy())

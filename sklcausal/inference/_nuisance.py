@@ -16,11 +16,13 @@ from torch.nn import functional as F
 
 from sklcausal._cross_fit import CrossFit
 from sklcausal._draws import Batch
+from sklcausal._encoding import Outcomes, Treatments
 from sklcausal._ensemble import Recipe
 from sklcausal._screening import Candidate
 from sklcausal.inference._law import ArmLaw, MomentLaw
 from sklcausal.inference._units import EngineUnits
 from sklcausal.nn._bodies import MultiHeadMLP
+from sklcausal.structural import PotentialOutcomes
 
 MAX_CALIBRATION_ROWS = 50_000
 TEMPERATURES = np.geomspace(0.25, 8.0, 121)
@@ -154,6 +156,62 @@ class PropensityNet:
             scaled = logits.astype(float) / self.temperature_[:, None, None]
             out.append(softmax(scaled, axis=2).mean(axis=0))
         return clip_propensity(np.concatenate(out), self.clip)
+
+
+class ObservationNet:
+    """Probabilities that the cells of y are observed, given x and the arm.
+
+    Attributes
+    ----------
+    chance_ : ndarray of shape (n_samples, n_arms * n_outcomes) or with an axis of folds in front
+        Out-of-fold, at least ``clip``; in the order of the cells. By fold for pairs of folds.
+    """
+
+    def fit(
+        self,
+        cross_fit: CrossFit,
+        t: np.ndarray,
+        observed: np.ndarray,
+        treatments: Treatments,
+        settings: NuisanceSettings,
+    ) -> ObservationNet:
+        """Train one network per fold on whether outcomes were observed.
+
+        Parameters
+        ----------
+        cross_fit : CrossFit
+        t : ndarray of int of shape (n_samples,)
+        observed : ndarray of bool of shape (n_samples, n_outcomes)
+        treatments : Treatments
+        settings : NuisanceSettings
+
+        Returns
+        -------
+        self : ObservationNet
+        """
+        n_outcomes, seen = observed.shape[1], observed.astype(float)
+        kinds, names = ("binary",) * n_outcomes, ("",) * n_outcomes
+        model = PotentialOutcomes().setup(
+            treatments, Outcomes(kinds, names, False, (None,) * n_outcomes)
+        )
+        weight = cross_fit.row_weight
+        trained = cross_fit.train(
+            settings.recipe(model.n_params_),
+            lambda module, batch: batch.mean(model.batch_loss(batch.y, batch.t, module(batch.X))),
+            seen,
+            t,
+            start=lambda rows: model.start(seen[rows], t[rows], weight[rows]),
+            candidates=settings.candidates,
+            label="observation",
+        )
+        self.candidate_ = trained.candidate
+
+        def chances(k: int, rows: np.ndarray) -> np.ndarray:
+            logits, _ = trained.ensemble.member(k, cross_fit.X, rows)
+            return np.maximum(expit(logits.astype(float)), settings.clip)
+
+        self.chance_ = cross_fit.out_of_fold(chances)
+        return self
 
 
 class MomentNet:

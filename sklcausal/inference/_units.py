@@ -42,8 +42,8 @@ class EngineUnits:
         """
         doses = t if t.ndim == 2 else np.empty((len(t), 0))
         return cls(
-            np.where(standardise, y.mean(axis=0), 0.0),
-            np.where(standardise, y.std(axis=0), 1.0),
+            np.where(standardise, np.nanmean(y, axis=0), 0.0),
+            np.where(standardise, np.nanstd(y, axis=0), 1.0),
             doses.mean(axis=0),
             doses.std(axis=0),
         )

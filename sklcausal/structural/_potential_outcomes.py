@@ -65,6 +65,7 @@ class PotentialOutcomes(StructuralModel):
             )
         self.n_arms_ = treatments.n_arms
         self.kinds_ = outcomes.kinds
+        self.has_missing_ = outcomes.has_missing
         self.n_params_ = self.n_arms_ * len(self.kinds_)
         return self
 
@@ -110,7 +111,7 @@ class PotentialOutcomes(StructuralModel):
         Parameters
         ----------
         y : Tensor of shape (..., n_outcomes)
-            Outcomes.
+            Outcomes; cells that are NaN add nothing.
         t : Tensor of int of shape (...)
             Treatment.
         theta : Tensor of shape (..., n_params)
@@ -122,10 +123,16 @@ class PotentialOutcomes(StructuralModel):
             Losses.
         """
         index = self._index(theta, t)
+        observed = None
+        if self.has_missing_:
+            observed = ~torch.isnan(y)
+            y = torch.where(observed, y, 0.0)
         if len(set(self.kinds_)) == 1:
-            return _LOSSES[self.kinds_[0]](index, y).sum(-1)
-        terms = [_LOSSES[k](index[..., m], y[..., m]) for m, k in enumerate(self.kinds_)]
-        return torch.stack(terms).sum(0)
+            loss = _LOSSES[self.kinds_[0]](index, y)
+        else:
+            terms = [_LOSSES[k](index[..., m], y[..., m]) for m, k in enumerate(self.kinds_)]
+            loss = torch.stack(terms, dim=-1)
+        return (loss if observed is None else torch.where(observed, loss, 0.0)).sum(-1)
 
     def batch_mean(self, theta: Tensor, t: Tensor) -> Tensor:
         """Compute the mean outcomes of many rows.
@@ -187,14 +194,15 @@ class PotentialOutcomes(StructuralModel):
         ndarray of shape (n_params,)
             Constant parameters.
         """
-        total = weight.sum()
         centre = np.zeros(len(self.kinds_))
         for m, kind in enumerate(self.kinds_):
+            seen = ~np.isnan(y[:, m])
+            total, own = weight[seen].sum(), weight[seen] @ y[seen, m]
             if kind == "binary":
-                p = (weight @ y[:, m] + 0.5) / (total + 1)
+                p = (own + 0.5) / (total + 1)
                 centre[m] = np.log(p / (1 - p))
             elif kind == "count":
-                centre[m] = np.log((weight @ y[:, m] + 0.5) / (total + 0.5))
+                centre[m] = np.log((own + 0.5) / (total + 0.5))
         return np.tile(centre, self.n_arms_)
 
     def standardised_outcomes(self) -> np.ndarray:

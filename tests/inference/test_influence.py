@@ -26,7 +26,7 @@ class Doses:
 
 class Kinds:
     def __init__(self, *kinds):
-        self.kinds, self.n_outcomes = kinds, len(kinds)
+        self.kinds, self.n_outcomes, self.has_missing = kinds, len(kinds), False
 
 
 MEAN = {"continuous": lambda v: v, "binary": expit, "count": np.exp}

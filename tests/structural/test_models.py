@@ -20,7 +20,7 @@ class Doses:
 
 class Kinds:
     def __init__(self, *kinds):
-        self.kinds, self.n_outcomes = kinds, len(kinds)
+        self.kinds, self.n_outcomes, self.has_missing = kinds, len(kinds), False
 
 
 LOSS = {
