@@ -26,6 +26,7 @@ from sklcausal._screening import Candidate
 from sklcausal._settings import check_decays, find_columns, resolve_device
 from sklcausal._training import TrainingOptions
 from sklcausal.exceptions import IntervalNotAvailableError
+from sklcausal.inference._calibration import calibrate
 from sklcausal.inference._diagnostics import describe_diagnostics, diagnose, warn_of_overlap
 from sklcausal.inference._effect_projection import EffectProjection
 from sklcausal.inference._engine import Engine
@@ -259,6 +260,10 @@ class BaseThetaEstimator(BaseEffectEstimator):
             lambda k, rows: self.theta_net_.member(k, cross_fit.X, rows)[0]
         )
         y, t = self.units_.outcomes(data.y), self.units_.treatments(data.t)
+        if self.model_.diagonal_hessian:
+            gates = self.theta_net_.ensemble.importance(data.X.shape[1]).mean(axis=0)
+            weight = cross_fit.row_weight
+            theta = calibrate(self.model_, y, t, theta, cross_fit.X, gates, weight)
         self.engine_ = engine = Engine(
             self.model_, self.units_, data.treatments, data.outcomes.n_outcomes
         )

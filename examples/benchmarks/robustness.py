@@ -4,7 +4,7 @@
 
 The wrong outcome network is a constant (it takes no training step that moves it) beside the true
 propensity; the wrong propensity is one half for everybody beside the default network. With both
-wrong nothing protects.
+wrong nothing is left but the calibration of outcomes within the arms.
 """
 
 # SPDX-License-Identifier: BSD-3-Clause
