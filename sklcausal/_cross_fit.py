@@ -60,7 +60,7 @@ class CrossFit:
         Origin of X.
     options : TrainingOptions
     split : callable
-        Maps rows and a seed to the training and validation part of a member.
+        Maps the folds that a member may not see and a seed to its rows.
     """
 
     X: np.ndarray
@@ -70,7 +70,7 @@ class CrossFit:
     unseen: Sequence[tuple[int, ...]]
     centre: np.ndarray
     options: TrainingOptions
-    split: Callable[[np.ndarray, int], MemberRows]
+    split: Callable[[tuple[int, ...], int], MemberRows]
 
     @classmethod
     def deal(
@@ -104,15 +104,17 @@ class CrossFit:
         arms = data.t if data.t.ndim == 1 else np.zeros(n, dtype=int)
         order = data.y[:, 0] if data.outcomes.kinds == ("binary",) else np.zeros(n)
         folds = assign_folds(n_folds, arms, order, data.cluster, rng)
-        if data.t.ndim == 1 and n_folds > 1:
-            _check_arms_of_members(data, folds)
 
-        def split(rows: np.ndarray, seed: int) -> MemberRows:
-            return split_member(rows, arms, order, data.cluster, validation_fraction, seed)
+        def split(own: tuple[int, ...], seed: int) -> MemberRows:
+            rows = np.flatnonzero(~np.isin(folds, own))
+            member = split_member(rows, arms, order, data.cluster, validation_fraction, seed)
+            if data.t.ndim == 1:
+                _check_member(data, member.train, own)
+            return member
 
         unseen: list[tuple[int, ...]] = [(k,) for k in range(n_folds)] if n_folds > 1 else [()]
         seeds = rng.randint(2**31 - 1, size=n_folds).tolist()
-        members = _members(folds, unseen, seeds, split)
+        members = [split(own, seed) for own, seed in zip(unseen, seeds, strict=True)]
         centre = safe_origin(data.X)
         return cls(data.X, data.weight, folds, members, unseen, centre, options, split)
 
@@ -129,7 +131,7 @@ class CrossFit:
         unseen: list[tuple[int, ...]] = list(combinations(range(self.folds.max() + 1), 2))
         rng = np.random.RandomState(self.members[0].seed)
         seeds = rng.randint(2**31 - 1, size=len(unseen)).tolist()
-        members = _members(self.folds, unseen, seeds, self.split)
+        members = [self.split(own, seed) for own, seed in zip(unseen, seeds, strict=True)]
         return replace(self, members=members, unseen=unseen)
 
     @property
@@ -257,26 +259,17 @@ class CrossFit:
         return Trained(ensemble, units, candidate, history)
 
 
-def _members(
-    folds: np.ndarray,
-    unseen: Sequence[tuple[int, ...]],
-    seeds: Sequence[int],
-    split: Callable[[np.ndarray, int], MemberRows],
-) -> list[MemberRows]:
-    return [
-        split(np.flatnonzero(~np.isin(folds, own)), seed)
-        for own, seed in zip(unseen, seeds, strict=True)
-    ]
-
-
-def _check_arms_of_members(data: FitData, folds: np.ndarray) -> None:
-    for k in range(folds.max() + 1):
-        rest = folds != k
-        weight = None if data.weight is None else data.weight[rest]
-        lost = np.bincount(data.t[rest], weight, minlength=data.treatments.n_arms) == 0
+def _check_member(data: FitData, rows: np.ndarray, unseen: tuple[int, ...]) -> None:
+    """Refuse a member that never meets an arm, or an outcome in it."""
+    weight = np.ones(len(rows)) if data.weight is None else data.weight[rows]
+    for m, name in enumerate(data.outcomes.names):
+        seen = weight * ~np.isnan(data.y[rows, m])
+        lost = np.bincount(data.t[rows], seen, minlength=data.treatments.n_arms) == 0
         if lost.any():
             arm = data.treatments.labels[int(lost.argmax())]
+            what = f" and outcome {name!r}" if data.outcomes.has_missing else ""
             raise TargetError(
                 "`cluster` and `sample_weight` must leave every arm in every training part, got "
-                f"all rows with weight of arm {arm!r} in fold {k}"
+                f"all rows with weight of arm {arm!r}{what} in fold(s) {list(unseen)} or kept for "
+                "validation"
             )

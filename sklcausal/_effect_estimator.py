@@ -90,7 +90,7 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         T : array-like of shape (n_samples,) or (n_samples, n_treatments)
             Treatments, or what `pack_targets` returns, with ``y=None``.
         y : array-like of shape (n_samples,) or (n_samples, n_outcomes)
-            Outcomes.
+            Outcomes. With two axes and arms, NaN is a cell that was not observed.
         sample_weight : array-like of shape (n_samples,) or None, default=None
             Row weights. Averages are weighted by them.
         propensity : array-like of shape (n_samples,) or (n_samples, n_arms), default=None
@@ -365,9 +365,9 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         ValueError
             If ``population`` or ``trim`` cannot be used.
         """
-        who = {"all": "", "treated": " on the treated", "overlap": ", overlap population"}
-        title = f"Average effects by {type(self).__name__}{who.get(population, '')}"
-        title += "" if trim is None else f", propensities within {tuple(trim)}"
+        title = f"Average effects by {type(self).__name__}"
+        title += "" if population == "all" else f", population {population!r}"
+        title += "" if trim is None else f", propensities within {trim}"
         title += "" if X is None else ", given rows"
         return self._result(X, T0, T1, population, trim, by, title)[0]
 

@@ -67,7 +67,7 @@ def make_training_data(
     """
     X = X if X.flags.writeable else X.copy()
     w = np.ones(len(X)) if weight is None else weight / weight.mean()
-    y_origin = np.where(standardise & (y.ndim == 2), safe_origin(y.reshape(-1, y.shape[-1])), 0.0)
+    y_origin = np.where(standardise, safe_origin(y), 0.0) if y.ndim == 2 else np.zeros(y.shape[2])
     y_loc, y_scale = _member_moments(y - y_origin, w, members, standardise)
     if t.ndim == 2:
         t_origin = safe_origin(t)

@@ -47,7 +47,8 @@ class MemberStopping:
         """
         if self.schedule == "cosine":
             progress = min(1.0, epoch / self.max_epochs)
-            self.lr_factor[:] = 0.5 * (1 + math.cos(math.pi * progress)) + LAST_FACTOR
+            falling = 0.5 * (1 + math.cos(math.pi * progress))
+            self.lr_factor[:] = LAST_FACTOR + (1 - LAST_FACTOR) * falling
 
     def record(
         self, epoch: int, active: np.ndarray, valid: np.ndarray | None, train: np.ndarray

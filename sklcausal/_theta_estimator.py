@@ -263,7 +263,7 @@ class BaseThetaEstimator(BaseEffectEstimator):
         if self.model_.diagonal_hessian:
             gates = self.theta_net_.ensemble.importance(data.X.shape[1]).mean(axis=0)
             weight = cross_fit.row_weight
-            theta = calibrate(self.model_, y, t, theta, cross_fit.X, gates, weight)
+            theta = calibrate(self.model_, y, t, theta, cross_fit.X, gates, weight, data.cluster)
         self.engine_ = engine = Engine(
             self.model_, self.units_, data.treatments, data.outcomes.n_outcomes
         )
@@ -331,6 +331,8 @@ class BaseThetaEstimator(BaseEffectEstimator):
             chances = None if second is None else second.chance_
         theta = pairs.out_of_fold(lambda k, rows: net.member(k, pairs.X, rows)[0])
         y, t = self.units_.outcomes(data.y), self.units_.treatments(data.t)
+        gates = net.ensemble.importance(data.X.shape[1])
+        weight = cross_fit.row_weight
         assert self.engine_ is not None
         n_cells = self.engine_.signals.psi.shape[1]
         psi = np.zeros((cross_fit.n_members, len(y), n_cells))
@@ -338,7 +340,13 @@ class BaseThetaEstimator(BaseEffectEstimator):
             rows = cross_fit.folds != k
             law = self._law(data, law_net, k).of(rows)
             chance = None if chances is None else chances[k, rows]
-            signals = influence_values(self.model_, y[rows], t[rows], theta[k, rows], law, chance)
+            own = theta[k, rows]
+            if self.model_.diagonal_hessian:
+                clusters = None if data.cluster is None else data.cluster[rows]
+                blind = gates[[k in folds for folds in pairs.unseen]].mean(axis=0)
+                seen_rows = (y[rows], t[rows], own, pairs.X[rows], blind, weight[rows], clusters)
+                own = calibrate(self.model_, *seen_rows)
+            signals = influence_values(self.model_, y[rows], t[rows], own, law, chance)
             psi[k, rows] = signals.psi
         n_outcomes = data.outcomes.n_outcomes
         trained = cross_fit.on_columns(columns).train(

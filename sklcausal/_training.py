@@ -289,7 +289,7 @@ class MemberNet(NeuralNet):
                 p.copy_(torch.lerp(old, p, share.reshape(-1, *[1] * (p.dim() - 1))))
 
     def _decay(self, named: list[tuple[str, Tensor]], rate: np.ndarray) -> None:
-        """Shrink the weight matrices of each member, biases left alone."""
+        """Shrink the weight matrices and gates of each member, biases left alone."""
         if not rate.any():
             return
         key = rate.tobytes()

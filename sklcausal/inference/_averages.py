@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.linalg import block_diag
+from scipy.sparse import coo_array, csr_array, hstack
 
 POPULATIONS = ("all", "treated", "overlap")
 
@@ -57,12 +58,12 @@ def covariance_of_moves(
     n_clusters = cluster.max() + 1
     parts = []
     for move, own in zip(moves, rows, strict=True):
-        summed = np.zeros((n_clusters, move.shape[1]))
-        np.add.at(summed, cluster[own], move)
         n_own = len(np.unique(cluster[own]))
-        parts.append(summed * np.sqrt(n_own / max(n_own - 1, 1)))
-    joint = np.hstack(parts)
-    return joint.T @ joint
+        places = (cluster[own], np.arange(len(own)))
+        summed = coo_array((np.ones(len(own)), places), (n_clusters, len(own))).tocsr() @ move
+        parts.append(csr_array(summed * np.sqrt(n_own / max(n_own - 1, 1))))
+    joint = hstack(parts)
+    return (joint.T @ joint).toarray()
 
 
 def overlap_weight(propensity: np.ndarray) -> np.ndarray:

@@ -13,10 +13,12 @@ from sklcausal.structural._base import StructuralModel
 
 ROWS_PER_COEFFICIENT = 50
 MOST_SPLINES = 40
-N_STEPS = 8
+N_STEPS = 50
+MAX_MOVE = 2.0
 TOLERANCE = 1e-8
 
 
+@torch.enable_grad()  # whatever the caller has set
 def calibrate(
     model: StructuralModel,
     y: np.ndarray,
@@ -25,12 +27,14 @@ def calibrate(
     X: np.ndarray,
     importance: np.ndarray,
     weight: np.ndarray,
+    cluster: np.ndarray | None,
 ) -> np.ndarray:
     """Shift each parameter by splines of x and of the parameters, fitted to its arm.
 
     What a network with strong decay leaves in the residuals along single columns is taken out,
-    which protects averages where propensities are wrong. A coefficient needs 50 rows of the
-    smallest arm; with fewer, parameters stay as they are.
+    which protects averages where propensities are wrong. The few coefficients are fitted to all
+    rows of an arm. Each needs 50 rows, or clusters, of the smallest arm; with fewer, or where they
+    are not found, parameters stay as they are.
 
     Parameters
     ----------
@@ -45,6 +49,7 @@ def calibrate(
     importance : ndarray of shape (n_features,)
         Of each column to the networks.
     weight : ndarray of shape (n_samples,)
+    cluster : ndarray of int of shape (n_samples,) or None
 
     Returns
     -------
@@ -52,8 +57,9 @@ def calibrate(
     """
     n_arms, n_params = t.max() + 1, theta.shape[1]
     observed = ~np.isnan(y) & (weight > 0)[:, None]
-    fewest = min(observed[t == a].sum(axis=0).min() for a in range(n_arms))
-    n_splines = min(MOST_SPLINES, int(fewest) // ROWS_PER_COEFFICIENT - 1 - n_params)
+    unit = np.arange(len(t)) if cluster is None else cluster
+    fewest = min(len(np.unique(unit[(t == a) & own])) for a in range(n_arms) for own in observed.T)
+    n_splines = min(MOST_SPLINES, fewest // ROWS_PER_COEFFICIENT - 1 - n_params)
     if n_splines < 1:
         return theta
     splines = AdditiveSplines.learn(X, importance, n_splines)
@@ -80,7 +86,9 @@ def calibrate(
                 for p in range(n_params)
             ]
         )
-        shifted = shifted - design @ step
+        move = design @ step
+        # under a link a full step may overshoot
+        shifted = shifted - move * np.minimum(1, MAX_MOVE / np.maximum(abs(move).max(0), 1e-300))
         if np.abs(step).max() < TOLERANCE:
-            break
-    return shifted if np.isfinite(shifted).all() else theta
+            return shifted
+    return theta

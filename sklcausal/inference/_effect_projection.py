@@ -211,7 +211,7 @@ class EffectProjection:
         -------
         low, high : ndarray of shape (n, n_targets)
         """
-        effect, centre, error = (np.empty((len(X), len(combine))) for _ in range(3))
+        effect, centre, error = (np.zeros((len(X), len(combine))) for _ in range(3))
         largest = np.zeros((len(combine), N_DRAWS))
         parts = self._targets(combine)
         for rows, theta, features in self.net.with_features(X):
@@ -296,14 +296,15 @@ class EffectProjection:
         for basis in self.bases:
             coef = np.linalg.lstsq(basis.outputs.T, scaled.T, rcond=None)[0].T
             miss = np.abs(coef @ basis.outputs - scaled).max(axis=1)
-            own = np.flatnonzero((miss <= 1e-9 * size) & left)
+            own = np.flatnonzero((miss <= 1e-9 * size) & left & (size > 0))
             if not len(own):
                 continue
             if basis.missing:
                 what = "clusters" if self.by_cluster else "rows"
                 raise IntervalNotAvailableError(
-                    f"effect_interval needs at least {MIN_ARM_ROWS} {what} of every arm in every "
-                    f"fold, but {basis.missing}; use fewer folds, or `ate_interval` without X"
+                    f"an interval around a projection needs at least {MIN_ARM_ROWS} {what} of "
+                    f"every arm in every fold, but {basis.missing}; use fewer folds, or "
+                    "`ate_interval` without X"
                 )
             left[own] = False
             found.append((basis, own, coef[own]))

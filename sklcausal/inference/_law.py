@@ -115,7 +115,9 @@ class MomentLaw:
 
     def __init__(self, mean: np.ndarray, sd: np.ndarray, correlation: np.ndarray):
         self.mean, self.sd, self.correlation = mean, sd, correlation
-        self.root = np.linalg.cholesky(correlation)
+        values, vectors = np.linalg.eigh(correlation)
+        # rounding may leave an eigenvalue below 0 where treatments move together
+        self.root = vectors * np.sqrt(np.maximum(values, 0.0))
 
     def nodes(self, rows: slice) -> tuple[Tensor, Tensor]:
         """Return two nodes per treatment.

@@ -1,4 +1,4 @@
-"""Learn the law of the treatment given x, out-of-fold, with the engine that learns the outcome."""
+"""Learn, out-of-fold, how treatments are taken and outcomes observed given x."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -33,7 +33,16 @@ LOG_VARIANCE_BOUND = 8.0
 
 @dataclass
 class NuisanceSettings:
-    """What the network of the treatment is trained with."""
+    """What these networks are trained with.
+
+    Attributes
+    ----------
+    widths : sequence of int
+    activation : str
+    candidates : sequence of Candidate
+    clip : float
+        Smallest probability of an arm, or of being observed.
+    """
 
     widths: Sequence[int]
     activation: str

@@ -52,7 +52,8 @@ validation_fraction : float or None, default=0.2
     Share of a member's rows that decides when it stops, stratified by arm. None trains on all
     rows for ``max_epochs``; 'auto' then means bins and a decay of 1.
 propensity_clip : float, default=0.01
-    Estimated probabilities of an arm are kept at least this large.
+    Estimated probabilities of an arm, and of a cell of y being observed, are kept at least this
+    large.
 n_features_interval : 'auto' or int, default='auto'
     Most features on which the signal is projected for `effect_interval`; small arms allow fewer.
     A fifth of them are learned by the networks, the others are splines of the columns that the
@@ -91,7 +92,8 @@ n_bins_ : int or None
 history_ : list of dict
     Losses of each epoch.
 n_features_interval_ : int
-    Number of features that the signal is projected on.
+    Number of features that the signal is projected on, the smallest over pairs of arms; 0 if an
+    arm is too small for a projection.
 propensity_ : ndarray of shape (n_samples, n_arms) or None
     Probability of each arm for the training rows: out-of-fold, or as it was given.
 diagnostics_ : dict
@@ -114,7 +116,7 @@ _REFERENCES = {
 
 
 def shared_docs(cls: C) -> C:
-    """Fill ``{shared_parameters}`` and ``{shared_attributes}`` in an estimator's docstring.
+    """Fill the shared parameters, attributes and references into an estimator's docstring.
 
     The signature lists the parameters of its own before the shared ones, as the docstring does.
 
