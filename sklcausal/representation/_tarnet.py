@@ -49,8 +49,16 @@ class TARNet(BaseThetaEstimator):
 
     `ate_interval` is a normal interval from orthogonal influence values, which stays right if
     either the outcome or the propensity network is good. `effect_interval` is for the effect at
-    x; it is built from a projection of the influence values on what the networks learned, and
-    covers only as far as these can express the effect.
+    x; it is built from a regression of the influence values on what the networks learned and on
+    splines, and covers only as far as these can express the effect. Measured over 200 draws of
+    2,000 rows (``examples/benchmarks/intervals.py``), 95 % intervals covered 0.946 (cubic
+    effect), 0.948 (confounded) and 0.963 (constant effect) of people's effects, and the average
+    in 0.945, 0.935 and 0.945 of the draws. A band over many people
+    (``simultaneous=True``) asks more of the features; how often one covers is in
+    ``docs/benchmarks/further_designs.md``.
+
+    Where cells of y are missing, whether one was observed must not depend on it given x and the
+    arm.
 
     References
     ----------
