@@ -30,7 +30,7 @@ class Batch(NamedTuple):
     """
 
     X: Tensor
-    targets: tuple[Tensor, Tensor, Tensor]
+    targets: tuple[Tensor, Tensor, Tensor, Tensor]
 
     @property
     def t(self) -> Tensor:
@@ -66,7 +66,7 @@ class Batch(NamedTuple):
     @property
     def n_rows(self) -> Tensor:
         """Number of rows with weight that each member draws, at least 1."""
-        return (self.w > 0).sum(dim=1).clamp_min(1)
+        return self.targets[3]
 
 
 @dataclass
@@ -113,7 +113,8 @@ class TrainingData:
         if t.dim() == 3:
             t = (t - scales.t_loc) / scales.t_scale
         y = (y - scales.y_loc) / scales.y_scale
-        return Batch(self.X[rows], (t, y, self.w[rows] * pad))
+        w = self.w[rows] * pad
+        return Batch(self.X[rows], (t, y, w, (w > 0).sum(dim=1).clamp_min(1)))
 
 
 class _Scales:
