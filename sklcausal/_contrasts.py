@@ -1,9 +1,10 @@
-"""Contrasts of treatments as linear combinations of cells."""
+"""Read which treatments are compared."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,26 +14,88 @@ from sklcausal.exceptions import TargetError
 from sklcausal.targets import as_column_array, check_lengths
 
 
-class Contrasts:
-    """Express what is compared as combinations of cells.
+@dataclass(frozen=True)
+class Contrast:
+    """Treatments that are compared, as codes of arms or as doses.
 
-    Cells are ordered arm by arm, or intercept and then slopes, outcomes within.
+    Attributes
+    ----------
+    t0, t1 : ndarray of shape (1 or n, n_contrasts) or (1 or n, n_contrasts, n_treatments)
+        One for all rows, or one for each.
+    names : tuple of str
+        Name of each contrast; empty where rows differ.
+    """
+
+    t0: np.ndarray
+    t1: np.ndarray
+    names: tuple[str, ...] = ()
+
+    @property
+    def n_contrasts(self) -> int:
+        """Number of contrasts."""
+        return self.t1.shape[1]
+
+    @property
+    def points(self) -> np.ndarray:
+        """Treatments whose mean outcomes are needed: all of t0, then all of t1."""
+        n = max(len(self.t0), len(self.t1))
+        return np.concatenate(
+            [np.broadcast_to(t, (n, *t.shape[1:])) for t in (self.t0, self.t1)], axis=1
+        )
+
+    def of(self, rows: Any) -> Contrast:
+        """Return what some rows compare.
+
+        Parameters
+        ----------
+        rows : slice or ndarray of int
+
+        Returns
+        -------
+        Contrast
+        """
+        ends = [t if len(t) == 1 else t[rows] for t in (self.t0, self.t1)]
+        return Contrast(ends[0], ends[1], self.names)
+
+    def groups(self, n: int) -> list[tuple[np.ndarray, Contrast]]:
+        """Group rows by what they compare.
+
+        Parameters
+        ----------
+        n : int
+            Number of rows.
+
+        Returns
+        -------
+        list of tuple
+            Rows and their common contrast.
+        """
+        if len(self.points) == 1:
+            return [(np.arange(n), self)]
+        flat = self.points.reshape(n, -1)
+        _, first, group = np.unique(flat, axis=0, return_index=True, return_inverse=True)
+        order = np.split(
+            np.argsort(group.ravel(), kind="stable"), np.cumsum(np.bincount(group.ravel()))[:-1]
+        )
+        return [(rows, self.of([i])) for rows, i in zip(order, first, strict=True)]
+
+
+class Contrasts:
+    """Read what a user wants to compare.
 
     Parameters
     ----------
     treatments : Treatments
         Kind of T, with its arms or columns.
-    n_outcomes : int
-        Number of outcome columns.
     mean : ndarray of shape (n_treatments,) or None
         Mean dose, from which a missing end of a contrast is taken.
     """
 
-    def __init__(self, treatments: Treatments, n_outcomes: int, mean: np.ndarray | None):
-        self.treatments, self.n_outcomes, self.mean = treatments, n_outcomes, mean
+    def __init__(self, treatments: Treatments, mean: np.ndarray | None):
+        self.treatments, self.mean = treatments, mean
 
-    def __call__(self, T0: Any, T1: Any) -> tuple[np.ndarray, list[str]]:
-        """Compare T1 with T0.
+    def __call__(self, T0: Any, T1: Any) -> Contrast:
+        """Compare T1 with T0 for all rows alike.
 
         Parameters
         ----------
@@ -41,31 +104,22 @@ class Contrasts:
 
         Returns
         -------
-        combine : ndarray of shape (n_contrasts, n_outcomes, n_cells)
-            Weights of the cells.
-        names : list of str
-            Name of each contrast.
+        Contrast
 
         Raises
         ------
         TargetError
             If T0 or T1 is no known arm, or no dose for each treatment.
         """
-        by_treatment, names = (
-            self._arms(T0, T1) if self.treatments.arms is not None else (self._doses(T0, T1))
-        )
-        combine = np.einsum("ca,mj->cmaj", by_treatment, np.eye(self.n_outcomes))
-        return combine.reshape(len(names), self.n_outcomes, -1), names
+        return self._arms(T0, T1) if self.treatments.arms is not None else self._doses(T0, T1)
 
-    def _arms(self, T0: Any, T1: Any) -> tuple[np.ndarray, list[str]]:
+    def _arms(self, T0: Any, T1: Any) -> Contrast:
         schema = self.treatments
         base = schema.control if T0 is None else self._code(T0, "T0")
         others = range(schema.n_arms) if T1 is None else [self._code(T1, "T1")]
         shown = [a for a in others if a != base or T1 is not None]
-        unit = np.eye(schema.n_arms)
-        return unit[shown] - unit[base], [
-            f"{schema.names[a]} vs {schema.names[base]}" for a in shown
-        ]
+        names = tuple(f"{schema.names[a]} vs {schema.names[base]}" for a in shown)
+        return Contrast(np.full((1, len(shown)), base), np.array([shown]), names)
 
     def _code(self, label: Any, name: str) -> int:
         if np.ndim(label) or isinstance(label, (dict, set)):
@@ -75,16 +129,37 @@ class Contrasts:
         label = label.item() if isinstance(label, np.ndarray) else label
         return int(self.treatments.encode(as_column_array([label], name), name)[0])
 
-    def _doses(self, T0: Any, T1: Any) -> tuple[np.ndarray, list[str]]:
+    def _doses(self, T0: Any, T1: Any) -> Contrast:
         names = self.treatments.names
+        low, high = self.dose(T0, "T0"), self.dose(T1, "T1")
         if T0 is None and T1 is None:
-            moves, shown = np.eye(len(names)), [f"{name} +1" for name in names]
-        else:
-            low, high = self._dose(T0, "T0"), self._dose(T1, "T1")
-            moves, shown = (high - low)[None], [f"{_text(high)} vs {_text(low)}"]
-        return np.hstack([np.zeros((len(moves), 1)), moves]), shown
+            moved = low + np.eye(len(names))
+            return Contrast(
+                np.broadcast_to(low, (1, *moved.shape)),
+                moved[None],
+                tuple(f"{name} +1" for name in names),
+            )
+        return Contrast(low[None, None], high[None, None], (f"{_text(high)} vs {_text(low)}",))
 
-    def _dose(self, value: Any, name: str) -> np.ndarray:
+    def dose(self, value: Any, name: str) -> np.ndarray:
+        """Read one dose of every treatment.
+
+        Parameters
+        ----------
+        value : float, array-like of shape (n_treatments,) or None
+            None takes the mean.
+        name : str
+            Name of the argument, for the message.
+
+        Returns
+        -------
+        ndarray of shape (n_treatments,)
+
+        Raises
+        ------
+        TargetError
+            If it does not hold one finite number for each treatment.
+        """
         names = list(self.treatments.names)
         point = np.asarray(self.mean if value is None else value)
         if point.dtype.kind not in "biuf" or point.size != len(names):
@@ -97,8 +172,8 @@ class Contrasts:
             raise TargetError(f"`{name}` must be finite, got {_shown(value)}")
         return point
 
-    def by_row(self, T0: Any, T1: Any, n: int) -> list[tuple[np.ndarray, Any, Any]] | None:
-        """Group rows by what they compare, where T0 or T1 has one entry per row.
+    def by_row(self, T0: Any, T1: Any, n: int) -> Contrast:
+        """Compare T1 with T0, where either may have one entry per row.
 
         Parameters
         ----------
@@ -109,15 +184,15 @@ class Contrasts:
 
         Returns
         -------
-        list of tuple or None
-            Rows, T0 and T1 of each group; None if both are the same for all rows.
+        Contrast
 
         Raises
         ------
         TargetError
             If an array does not have one entry per row.
         """
-        per_row = 2 if self.treatments.kind == "simultaneous" else 1
+        schema = self.treatments
+        per_row = 2 if schema.kind == "simultaneous" else 1
         given = {"T0": T0, "T1": T1}
         arrays = {
             name: as_column_array(value, name)
@@ -125,28 +200,25 @@ class Contrasts:
             if value is not None and not isinstance(value, str) and _is_per_row(value, per_row)
         }
         if not arrays:
-            return None
+            return self(T0, T1)
         arrays = {k: a[:, 0] if a.ndim > per_row else a for k, a in arrays.items()}
         check_lengths({"X": np.empty(n), **arrays})
-        if T1 is None and self.treatments.arms is not None and self.treatments.n_arms > 2:
+        if T1 is None and schema.n_arms > 2:
             raise TargetError(
                 "`T1` must be given when `T0` holds one arm for each row, since rows would be "
                 "compared with different arms, got None"
             )
-        codes = [
-            np.unique(arrays[name], axis=0, return_inverse=True)[1].ravel()
-            if name in arrays
-            else np.zeros(n, dtype=int)
-            for name in given
-        ]
-        _, first, group = np.unique(
-            np.stack(codes, axis=1), axis=0, return_index=True, return_inverse=True
-        )
-        ends = [
-            [arrays[name][i] if name in arrays else value for name, value in given.items()]
-            for i in first
-        ]
-        return [(np.flatnonzero(group.ravel() == g), *end) for g, end in enumerate(ends)]
+        ends = {name: schema.encode(array, name)[:, None] for name, array in arrays.items()}
+        for name, value in given.items():
+            if name in ends:
+                continue
+            if schema.arms is None:
+                ends[name] = self.dose(value, name)[None, None]
+            elif value is not None:
+                ends[name] = np.array([[self._code(value, name)]])
+            else:
+                ends[name] = np.array([[schema.control]]) if name == "T0" else 1 - ends["T0"]
+        return Contrast(ends["T0"], ends["T1"])
 
 
 def _is_per_row(value: Any, n_axes: int) -> bool:

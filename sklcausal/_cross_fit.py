@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from sklcausal._draws import MemberRows
-from sklcausal._ensemble import Ensemble, Recipe
+from sklcausal._ensemble import Ensemble, Recipe, Start
 from sklcausal._fit_data import FitData
 from sklcausal._folds import assign_folds, split_member
 from sklcausal._member_data import make_training_data, safe_origin
+from sklcausal._models._base import Units
 from sklcausal._screening import Candidate, Task, fit_ensemble
 from sklcausal._training import MemberLoss, TrainingOptions
 from sklcausal.exceptions import TargetError
-from sklcausal.structural._base import Units
 
 
 @dataclass(frozen=True)
@@ -214,8 +214,8 @@ class CrossFit:
         y: np.ndarray,
         t: np.ndarray | None = None,
         *,
-        standardise: np.ndarray | None = None,
-        start: Callable[[np.ndarray], np.ndarray],
+        standardise: tuple[np.ndarray, np.ndarray] | None = None,
+        start: Callable[[np.ndarray], Start],
         candidates: Sequence[Candidate],
         label: str,
     ) -> Trained:
@@ -230,10 +230,11 @@ class CrossFit:
             What is to be predicted, the same for all members or not.
         t : ndarray of shape (n_samples,) or (n_samples, n_treatments), or None
             Treatments, where the loss reads them.
-        standardise : ndarray of bool of shape (n_outcomes,) or None
-            Columns of y that are centred and scaled; None for none.
+        standardise : tuple of ndarray of bool, or None
+            Columns of y and of doses that are centred and scaled; None for none.
         start : callable
-            Maps rows that a member trains on to the constant outputs it starts from.
+            Maps rows that a member trains on to the outputs it starts from, and the scale on
+            which it moves them.
         candidates : sequence of Candidate
             Settings to choose from.
         label : str
@@ -243,17 +244,21 @@ class CrossFit:
         -------
         Trained
         """
+        t = np.zeros(len(self.X), dtype=int) if t is None else t
+        if standardise is None:
+            n_doses = 0 if t.ndim == 1 else t.shape[1]
+            standardise = np.zeros(y.shape[-1], dtype=bool), np.zeros(n_doses, dtype=bool)
         data, units = make_training_data(
             self.X,
-            np.zeros(len(self.X), dtype=int) if t is None else t,
+            t,
             y,
             self.weight,
             self.members,
             self.centre,
-            np.zeros(y.shape[-1], dtype=bool) if standardise is None else standardise,
+            standardise,
             self.options.device,
         )
-        starts = np.stack([start(member.train) for member in self.members])
+        starts = Start.stack([start(member.train) for member in self.members])
         task = Task(recipe, loss, self.X, self.centre, data, self.members, starts, label)
         ensemble, candidate, history = fit_ensemble(task, candidates, self.options)
         return Trained(ensemble, units, candidate, history)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sklcausal.structural._base import Units
+from sklcausal._models._base import Units
 
 
 class Batch(NamedTuple):

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -16,7 +16,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
-from sklcausal._contrasts import Contrasts
+from sklcausal._contrasts import Contrast, Contrasts
 from sklcausal._fit_data import FitData, check_fit_data, collect_fields, validate_X
 from sklcausal.exceptions import TargetError
 from sklcausal.inference._groups import Groups
@@ -31,9 +31,9 @@ from sklcausal.utils._frames import library_of, make_frame
 class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
     """Check the data, keep the conventions and shape the results.
 
-    Subclasses fit on `FitData` and say how cells (mean outcomes of arms, or intercept and slopes)
-    are computed for rows; effects are linear combinations of cells. They are dataclasses: a field
-    with a default is a parameter, and those of the base class are inherited.
+    Subclasses fit on `FitData` and say which mean outcomes they expect under which treatment.
+    They are dataclasses: a field with a default is a parameter, and those of the base class are
+    inherited.
 
     Parameters
     ----------
@@ -122,21 +122,21 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         try:
             fields = collect_fields(self, T, y, propensity=propensity, cluster=cluster)
             data = check_fit_data(self, X, fields, sample_weight, self._n_folds_of_data())
+            mean = np.average(data.t, axis=0, weights=data.weight) if data.t.ndim == 2 else None
+            self.contrasts_ = Contrasts(data.treatments, mean)
             self._fit(data)
         except BaseException:
             # leave no half-fitted estimator behind
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
-        mean = np.average(data.t, axis=0, weights=data.weight) if data.t.ndim == 2 else None
-        self.contrasts_ = Contrasts(data.treatments, data.outcomes.n_outcomes, mean)
         self.treatments_ = data.treatments.arms
         self.control_ = (
             data.treatments.labels[data.treatments.control] if data.t.ndim == 1 else None
         )
         self.outcome_names_ = np.array(data.outcomes.names, dtype=object)
         self.outcomes_ = data.outcomes
-        self.effect_names_out_ = np.array(self.contrasts_(None, None)[1], dtype=object)
+        self.effect_names_out_ = np.array(self.contrasts_(None, None).names, dtype=object)
         return self
 
     def _n_folds_of_data(self) -> int:
@@ -153,18 +153,19 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
     # -- effects --------------------------------------------------------------------------
 
     @abstractmethod
-    def _cells(self, X: np.ndarray) -> np.ndarray:
-        """Average the members' cells, shape (n, n_cells)."""
+    def _means(self, X: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """Estimate mean outcomes (n, n_points, n_outcomes) at treatments (1 or n, n_points)."""
 
-    @abstractmethod
-    def _cell_units(self, n_cells: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return origin and scale of the cells, each of shape (n_cells,)."""
+    def _effect(self, X: np.ndarray, contrast: Contrast) -> np.ndarray:
+        """Estimate effects, shape (n, n_contrasts, n_outcomes)."""
+        low, high = np.split(self._means(X, contrast.points), 2, axis=1)
+        return high - low
 
     @abstractmethod
     def _interval(
-        self, X: np.ndarray, combine: np.ndarray, alpha: float, simultaneous: bool
+        self, X: np.ndarray, contrast: Contrast, alpha: float, simultaneous: bool
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Compute intervals of targets ``combine``, each of shape (n, n_targets)."""
+        """Compute intervals of contrasts, each of shape (n, n_contrasts, n_outcomes)."""
 
     def effect(self, X: Any, *, T0: Any = None, T1: Any = None) -> np.ndarray:
         """Estimate the effect for each row, in outcome units.
@@ -191,30 +192,8 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         """
         check_is_fitted(self)
         check_same_index(X=X, T0=T0, T1=T1)
-        cells = self._cells(validate_X(self, X, reset=False))
-        scale = self._cell_units(cells.shape[1])[1]
-        return self._by_contrast(
-            len(cells), T0, T1, lambda rows, combine: [cells[rows] @ (combine * scale).T]
-        )[0]
-
-    def _by_contrast(
-        self,
-        n: int,
-        T0: Any,
-        T1: Any,
-        compute: Callable[[np.ndarray, np.ndarray], Sequence[np.ndarray]],
-    ) -> list[np.ndarray]:
-        """Compute arrays of shape (n, n_targets) for what each row compares, and shape them."""
-        groups = self.contrasts_.by_row(T0, T1, n) or [(np.arange(n), T0, T1)]
-        out: list[np.ndarray] = []
-        for rows, a, b in groups:
-            combine, _ = self.contrasts_(a, b)
-            flat = compute(rows, combine.reshape(-1, combine.shape[-1]))
-            parts = [self._shape(part.reshape(len(rows), *combine.shape[:2])) for part in flat]
-            out = out or [np.empty((n, *part.shape[1:])) for part in parts]
-            for whole, part in zip(out, parts, strict=True):
-                whole[rows] = part
-        return out
+        X = validate_X(self, X, reset=False)
+        return self._shape(self._effect(X, self.contrasts_.by_row(T0, T1, len(X))))
 
     def effect_interval(
         self,
@@ -261,14 +240,10 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         _check_alpha(alpha)
         check_same_index(X=X, T0=T0, T1=T1)
         X = validate_X(self, X, reset=False)
-        if simultaneous and self.contrasts_.by_row(T0, T1, len(X)) is not None:
+        contrast = self.contrasts_.by_row(T0, T1, len(X))
+        if simultaneous and len(contrast.points) > 1:
             raise ValueError("`simultaneous=True` takes one T0 and T1 for all rows, got arrays")
-        low, high = self._by_contrast(
-            len(X),
-            T0,
-            T1,
-            lambda rows, combine: self._interval(X[rows], combine, alpha, simultaneous),
-        )
+        low, high = (self._shape(b) for b in self._interval(X, contrast, alpha, simultaneous))
         least, most = self._limits()
         return np.maximum(low, least), np.minimum(high, most)
 
@@ -313,7 +288,7 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
 
     @abstractmethod
     def _average(
-        self, X: np.ndarray | None, combine: np.ndarray, population: str, trim: Any, by: Any
+        self, X: np.ndarray | None, contrast: Contrast, population: str, trim: Any, by: Any
     ) -> tuple[np.ndarray, np.ndarray, int, Groups]:
         """Average contrasts in groups: estimates and covariance (groups outside), rows, groups."""
 
@@ -378,9 +353,9 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         check_same_index(X=X, by=by)
         if X is not None:
             X = validate_X(self, X, reset=False)
-        combine, names = self.contrasts_(T0, T1)
-        flat = combine.reshape(-1, combine.shape[-1])
-        estimate, covariance, n, groups = self._average(X, flat, population, trim, by)
+        contrast = self.contrasts_(T0, T1)
+        estimate, covariance, n, groups = self._average(X, contrast, population, trim, by)
+        names = list(contrast.names)
         if not self.outcomes_.one_dim:
             names = [f"{name}: {outcome}" for name in names for outcome in self.outcome_names_]
         limits = np.resize(self._limits()[1], len(estimate))
@@ -431,14 +406,13 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         if population == "all" and trim is None and by is None:
             check_same_index(X=X)
             rows = None if X is None else validate_X(self, X, reset=False)
-            combine = self.contrasts_(T0, T1)[0]
-            plug_in = self._plug_in_average(rows, combine.reshape(-1, combine.shape[-1]))
+            plug_in = self._plug_in_average(rows, self.contrasts_(T0, T1))
             if plug_in is not None:
                 return self._scalar(plug_in)
         result, groups = self._result(X, T0, T1, population, trim, by)
         return self._by_group(result.estimate, groups)
 
-    def _plug_in_average(self, X: np.ndarray | None, combine: np.ndarray) -> np.ndarray | None:
+    def _plug_in_average(self, X: np.ndarray | None, contrast: Contrast) -> np.ndarray | None:
         """Average the effect where there is no inference, shape (n_targets,)."""
         return None
 
@@ -546,9 +520,8 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
                 "`potential_outcomes` needs arms, but the estimator was fitted to "
                 f"{self.contrasts_.treatments.kind} treatments; use `effect` with T0 and T1"
             )
-        cells = self._cells(validate_X(self, X, reset=False))
-        origin, scale = self._cell_units(cells.shape[1])
-        means = (origin + cells * scale).reshape(len(cells), len(self.treatments_), -1)
+        arms = np.arange(len(self.treatments_))[None]
+        means = self._means(validate_X(self, X, reset=False), arms)
         return means[:, :, 0] if self.outcomes_.one_dim else means
 
     def summary(self, alpha: float = 0.05) -> str:

@@ -26,24 +26,84 @@ class Recipe:
     arguments: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Start:
+    """Where the outputs start, and on which scale the network's body moves them.
+
+    Attributes
+    ----------
+    constant : ndarray of shape (n_outputs,), or (n_members, n_outputs) for all members
+    spread : ndarray of shape (n_outputs, n_outputs), with members in front, or None
+        Outputs are ``constant + body @ spread``; None for ``constant + body``.
+    """
+
+    constant: np.ndarray
+    spread: np.ndarray | None = None
+
+    @classmethod
+    def stack(cls, members: Sequence[Start]) -> Start:
+        """Join the members.
+
+        Parameters
+        ----------
+        members : sequence of Start
+
+        Returns
+        -------
+        Start
+        """
+        spreads = [m.spread for m in members if m.spread is not None]
+        constant = np.stack([m.constant for m in members])
+        return cls(constant, np.stack(spreads) if spreads else None)
+
+    def of(self, at: Sequence[int] | np.ndarray) -> Start:
+        """Return some members.
+
+        Parameters
+        ----------
+        at : sequence of int
+
+        Returns
+        -------
+        Start
+        """
+        return Start(self.constant[at], None if self.spread is None else self.spread[at])
+
+    def move(self, body: np.ndarray) -> np.ndarray:
+        """Compute the outputs of all members in float64.
+
+        Parameters
+        ----------
+        body : ndarray of shape (n_members, n, n_outputs)
+
+        Returns
+        -------
+        ndarray of float of shape (n_members, n, n_outputs)
+        """
+        body = body.astype(float)
+        return self.constant[:, None] + (body if self.spread is None else body @ self.spread)
+
+
 class MemberModule(nn.Module):
-    """Encode the inputs, apply the body and add the constant from which training starts.
+    """Encode the inputs, apply the body, and move the outputs from where they start.
 
     Parameters
     ----------
     recipe : Recipe
     encoding : Encoding
     centre : ndarray of shape (n_features,)
-    start : ndarray of shape (n_members, n_outputs)
+    start : Start
+        Of all members.
     """
 
-    def __init__(self, recipe: Recipe, encoding: Encoding, centre: np.ndarray, start: np.ndarray):
+    def __init__(self, recipe: Recipe, encoding: Encoding, centre: np.ndarray, start: Start):
         super().__init__()
         self.encoder = InputEncoder(encoding, centre)
-        self.body = recipe.body(len(start), encoding.n_inputs, **recipe.arguments)
-        self.register_buffer(
-            "start", torch.as_tensor(start[:, None, :], dtype=torch.float32, device="cpu")
-        )
+        self.body = recipe.body(len(start.constant), encoding.n_inputs, **recipe.arguments)
+        as_float: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}
+        self.register_buffer("constant", torch.as_tensor(start.constant[:, None, :], **as_float))
+        spread = None if start.spread is None else torch.as_tensor(start.spread, **as_float)
+        self.register_buffer("spread", spread)
 
     def forward(self, X: Tensor) -> Tensor:
         """Compute theta in the units of training.
@@ -56,10 +116,11 @@ class MemberModule(nn.Module):
         -------
         Tensor of shape (n_members, n, n_outputs)
         """
-        return self.start + self.body(self.encoder(X))[0]
+        body = self.hidden(X)[0]
+        return self.constant + (body if self.spread is None else body @ self.spread)
 
-    def with_features(self, X: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute theta and the last hidden layers.
+    def hidden(self, X: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute what the body gives, before it is moved from the start.
 
         Parameters
         ----------
@@ -67,11 +128,11 @@ class MemberModule(nn.Module):
 
         Returns
         -------
-        theta : Tensor of shape (n_members, n, n_outputs)
+        output : Tensor of shape (n_members, n, n_outputs)
         features : Tensor of shape (n_members, n, n_heads, n_hidden)
+            Last hidden layers.
         """
-        theta, features = self.body(self.encoder(X))
-        return self.start + theta, features
+        return self.body(self.encoder(X))
 
 
 class Ensemble:
@@ -83,7 +144,8 @@ class Ensemble:
     encoding : Encoding
     centre : ndarray of shape (n_features,)
         Origin of X.
-    start : ndarray of shape (n_members, n_outputs)
+    start : Start
+        Of all members.
     weights : dict of str to ndarray with a leading member axis
     device : str
     """
@@ -93,18 +155,18 @@ class Ensemble:
         recipe: Recipe,
         encoding: Encoding,
         centre: np.ndarray,
-        start: np.ndarray,
+        start: Start,
         weights: dict[str, np.ndarray],
         device: str,
     ):
         self.recipe, self.encoding, self.centre, self.start = recipe, encoding, centre, start
         self.device = device
-        self.module = self._build(np.arange(len(start)), weights)
+        self.module = self._build(np.arange(self.n_members), weights)
 
     def _build(
         self, at: Sequence[int] | np.ndarray, weights: dict[str, np.ndarray]
     ) -> MemberModule:
-        module = MemberModule(self.recipe, self.encoding.of(at), self.centre, self.start[at])
+        module = MemberModule(self.recipe, self.encoding.of(at), self.centre, self.start.of(at))
         with torch.no_grad():
             for name, p in module.named_parameters():
                 p.copy_(torch.as_tensor(weights[name][at]))
@@ -113,7 +175,7 @@ class Ensemble:
     @property
     def n_members(self) -> int:
         """Number of members."""
-        return len(self.start)
+        return len(self.start.constant)
 
     def weights(self) -> dict[str, np.ndarray]:
         """Return the weights of all members.
@@ -152,10 +214,8 @@ class Ensemble:
         theta : ndarray of shape (n_members, n_chunk, n_outputs)
             In the units of training.
         """
-        for rows, x in self._chunks(X):
-            with torch.inference_mode():
-                theta = self.module(x.expand(self.n_members, -1, -1))
-            yield rows, theta.cpu().numpy()
+        for rows, theta, _ in self.with_features(X):
+            yield rows, theta
 
     def with_features(self, X: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
         """Compute theta and features of all members, chunk by chunk of rows.
@@ -173,8 +233,8 @@ class Ensemble:
         """
         for rows, x in self._chunks(X):
             with torch.inference_mode():
-                theta, features = self.module.with_features(x.expand(self.n_members, -1, -1))
-            yield rows, theta.cpu().numpy(), features.cpu().numpy()
+                body, features = self.module.hidden(x.expand(self.n_members, -1, -1))
+            yield rows, self.start.move(body.cpu().numpy()), features.cpu().numpy()
 
     def member(self, k: int, X: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Compute theta and features of given rows with one member.
@@ -197,9 +257,9 @@ class Ensemble:
         for start in range(0, max(len(rows), 1), size):
             x = self._tensor(X[rows[start : start + size]])[None]
             with torch.inference_mode():
-                own = alone.with_features(x)
-            theta.append(own[0][0].cpu().numpy())
-            features.append(own[1][0].cpu().numpy())
+                body, own = alone.hidden(x)
+            theta.append(self.start.of([k]).move(body.cpu().numpy())[0])
+            features.append(own[0].cpu().numpy())
         return np.concatenate(theta), np.concatenate(features)
 
     def _chunks(self, X: np.ndarray) -> Iterator[tuple[slice, Tensor]]:
@@ -224,13 +284,14 @@ class Ensemble:
     def __getstate__(self) -> dict[str, Any]:
         state = {k: v for k, v in self.__dict__.items() if k != "module"}
         state["encoding"] = dataclasses.asdict(self.encoding)
+        state["start"] = dataclasses.asdict(self.start)
         state["weights"] = self.weights()
         state["device"] = "cpu" if str(self.device).startswith(("cuda", "mps")) else self.device
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
-        weights, encoding = state.pop("weights"), state.pop("encoding")
+        weights, encoding, start = (state.pop(name) for name in ("weights", "encoding", "start"))
         self.__dict__.update(state)
-        self.encoding = Encoding(**encoding)
-        self.module = self._build(np.arange(len(self.start)), weights)
+        self.encoding, self.start = Encoding(**encoding), Start(**start)
+        self.module = self._build(np.arange(self.n_members), weights)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from sklcausal._draws import MemberRows, TrainingData
-from sklcausal.structural._base import Units
+from sklcausal._models._base import Units
 
 
 def safe_origin(values: np.ndarray) -> np.ndarray:
@@ -41,7 +41,7 @@ def make_training_data(
     weight: np.ndarray | None,
     members: Sequence[MemberRows],
     centre: np.ndarray,
-    standardise: np.ndarray,
+    standardise: tuple[np.ndarray, np.ndarray],
     device: str,
 ) -> tuple[TrainingData, Units]:
     """Move the rows to the device, with the units of each member learned from its own rows.
@@ -56,7 +56,8 @@ def make_training_data(
     members : sequence of MemberRows
     centre : ndarray of shape (n_features,)
         Origin of X.
-    standardise : ndarray of bool of shape (n_outcomes,)
+    standardise : tuple of ndarray of bool
+        Columns of y, and of t where it holds doses, that are centred and scaled.
     device : str
 
     Returns
@@ -67,12 +68,12 @@ def make_training_data(
     """
     X = X if X.flags.writeable else X.copy()
     w = np.ones(len(X)) if weight is None else weight / weight.mean()
-    y_origin = np.where(standardise, safe_origin(y), 0.0) if y.ndim == 2 else np.zeros(y.shape[2])
-    y_loc, y_scale = _member_moments(y - y_origin, w, members, standardise)
+    of_y, of_t = standardise
+    y_origin = np.where(of_y, safe_origin(y), 0.0) if y.ndim == 2 else np.zeros(y.shape[2])
+    y_loc, y_scale = _member_moments(y - y_origin, w, members, of_y)
     if t.ndim == 2:
-        t_origin = safe_origin(t)
-        every = np.ones(t.shape[1], dtype=bool)
-        t_loc, t_scale = _member_moments(t - t_origin, w, members, every)
+        t_origin = np.where(of_t, safe_origin(t), 0.0)
+        t_loc, t_scale = _member_moments(t - t_origin, w, members, of_t)
         t_tensor = torch.as_tensor(t - t_origin, dtype=torch.float32, device=device)
     else:
         t_origin = np.zeros(0)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklcausal._draws import MemberRows, TrainingData
-from sklcausal._ensemble import Ensemble, MemberModule, Recipe
+from sklcausal._ensemble import Ensemble, MemberModule, Recipe, Start
 from sklcausal._progress import ProgressBar
 from sklcausal._training import MemberLoss, MemberNet, TrainingOptions
 from sklcausal.nn._encoder import make_encoding
@@ -44,7 +44,8 @@ class Task:
         Origin of X.
     data : TrainingData
     members : sequence of MemberRows
-    start : ndarray of shape (n_members, n_outputs)
+    start : Start
+        Of all members.
     label : str
         Shown beside the progress bar.
     """
@@ -55,7 +56,7 @@ class Task:
     centre: np.ndarray
     data: TrainingData
     members: Sequence[MemberRows]
-    start: np.ndarray
+    start: Start
     label: str
 
 
@@ -74,7 +75,7 @@ class _Run:
         copies = np.tile(np.arange(self.n_members), len(candidates))
         members = [task.members[k] for k in copies]
         module = MemberModule(
-            task.recipe, self.encoding.of(copies), task.centre, task.start[copies]
+            task.recipe, self.encoding.of(copies), task.centre, task.start.of(copies)
         )
         # candidates start from the same weights and see the same rows in the same order
         reset_members(module, [m.seed for m in members])

@@ -16,41 +16,32 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from sklcausal._contrasts import Contrast
 from sklcausal._cross_fit import CrossFit, Trained
 from sklcausal._draws import Batch
 from sklcausal._effect_estimator import BaseEffectEstimator
 from sklcausal._encoding import check_weights
-from sklcausal._ensemble import Recipe
+from sklcausal._ensemble import Recipe, Start
+from sklcausal._first_stage import N_BINS, FirstStage
 from sklcausal._fit_data import FitData, collect_fields, validate_X
+from sklcausal._models import GeneralizedLinear, PotentialOutcomes, StructuralModel
 from sklcausal._screening import Candidate
 from sklcausal._settings import check_decays, find_columns, resolve_device
 from sklcausal._training import TrainingOptions
 from sklcausal.exceptions import IntervalNotAvailableError
-from sklcausal.inference._calibration import calibrate
 from sklcausal.inference._diagnostics import describe_diagnostics, diagnose, warn_of_overlap
 from sklcausal.inference._effect_projection import EffectProjection
 from sklcausal.inference._engine import Engine
 from sklcausal.inference._groups import Groups
-from sklcausal.inference._influence import influence_values
-from sklcausal.inference._law import ArmLaw, TreatmentLaw
-from sklcausal.inference._nuisance import (
-    MomentNet,
-    NuisanceSettings,
-    ObservationNet,
-    PropensityNet,
-)
-from sklcausal.inference._theta_net import CellRegression, ThetaNet
-from sklcausal.inference._units import EngineUnits
+from sklcausal.inference._nuisance import MomentNet, PropensityNet
+from sklcausal.inference._theta_net import ThetaNet
+from sklcausal.inference._units import Affine, EngineUnits
 from sklcausal.nn._layers import ACTIVATIONS
-from sklcausal.structural import Linear, PotentialOutcomes, StructuralModel
 from sklcausal.targets import as_column_array, check_lengths, check_same_index
 from sklcausal.utils._docs import shared_docs
 
 AUTO_WEIGHT_DECAY = (0.3, 1.0, 3.0)
 UNJUDGED_DECAY = 1.0
-N_BINS = 8
-LAW_CANDIDATES = (Candidate(None, 1.0), Candidate(N_BINS, 3.0))
-LAW_WIDTHS = (50, 50)
 
 
 @shared_docs
@@ -102,7 +93,7 @@ class BaseThetaEstimator(BaseEffectEstimator):
         "random_state": ["random_state"],
     }
     _treatment_kinds: ClassVar[tuple[str, ...]] = ("discrete", "dose", "simultaneous")
-    _features_by_difference: ClassVar[bool] = False
+    _shared_head: ClassVar[bool] = False
 
     activation: str = "silu"
     modifiers: Sequence[Any] | None = None
@@ -131,7 +122,7 @@ class BaseThetaEstimator(BaseEffectEstimator):
         """Name the network: one head per arm, or one for the intercept and each slope."""
 
     def _structural_model(self, kind: str) -> StructuralModel:
-        return PotentialOutcomes() if kind == "discrete" else Linear()
+        return PotentialOutcomes() if kind == "discrete" else GeneralizedLinear()
 
     def _loss(self, module: nn.Module, batch: Batch) -> Tensor:
         """Compute the training loss of each member, shape (n_members,)."""
@@ -144,7 +135,9 @@ class BaseThetaEstimator(BaseEffectEstimator):
         rng = check_random_state(self.random_state)
         self.model_ = self._structural_model(data.treatments.kind)
         self.model_.setup(data.treatments, data.outcomes)
-        self.units_ = EngineUnits.learn(data.y, data.t, self.model_.standardised_outcomes())
+        weight = np.ones(len(data.X)) if data.weight is None else data.weight
+        self.model_.learn(data.y, data.t, weight)
+        self.units_ = EngineUnits.learn(data.y, data.t, self.model_.standardises())
         columns = find_columns(self.modifiers, self)
         self._check_settings(data, columns)
         cross_fit = CrossFit.deal(
@@ -157,6 +150,7 @@ class BaseThetaEstimator(BaseEffectEstimator):
         self.n_bins_, self.weight_decay_ = trained.candidate
         self.interval_method_ = "influence" if self.n_folds > 1 else None
         self.law_net_: PropensityNet | MomentNet | None = None
+        self.hessian_method_: str | None = None
         self.engine_: Engine | None = None
         self.projection_: EffectProjection | None = None
         self.diagnostics_: dict[str, Any] = {}
@@ -165,11 +159,8 @@ class BaseThetaEstimator(BaseEffectEstimator):
         if self.n_folds > 1:
             self._fit_inference(data, cross_fit, columns)
         self.propensity_ = None if self.engine_ is None else self.engine_.propensity
-        self.mean_cells_ = None
-        if self.n_folds == 1:
-            self.mean_cells_ = np.average(
-                self._cells(data.X), axis=0, weights=cross_fit.row_weight
-            )
+        # what averages need where there are no influence values
+        self.rows_ = (data.X, cross_fit.row_weight) if self.n_folds == 1 else None
         self.constant_ = self.model_.best_constant(
             self.units_.outcomes(data.y), self.units_.treatments(data.t), data.weight
         )
@@ -234,153 +225,95 @@ class BaseThetaEstimator(BaseEffectEstimator):
         self, data: FitData, cross_fit: CrossFit, candidates: Sequence[Candidate]
     ) -> tuple[ThetaNet, Trained]:
         weight = cross_fit.row_weight
-        n_outcomes = data.outcomes.n_outcomes
+        model = self.model_
         trained = cross_fit.train(
-            self._recipe(self.model_.n_params_ // n_outcomes, n_outcomes),
+            self._recipe(model.n_heads_, model.n_params_ // model.n_heads_),
             self._loss,
             data.y,
             data.t,
-            standardise=self.model_.standardised_outcomes(),
-            start=lambda rows: self.model_.start(data.y[rows], data.t[rows], weight[rows]),
+            standardise=model.standardises(),
+            start=lambda rows: Start(*model.anchor(data.y[rows], data.t[rows], weight[rows])),
             candidates=candidates,
             label=type(self).__name__,
         )
-        net = ThetaNet(trained.ensemble, self.model_, self.units_.relative(trained.units))
-        return net, trained
+        inner = Affine.of(model, self.units_.relative(trained.units))
+        outer = Affine.of(model, self.units_.alone())
+        return ThetaNet(trained.ensemble, model, inner, outer), trained
 
     # -- inference ------------------------------------------------------------------------
 
     def _fit_inference(
         self, data: FitData, cross_fit: CrossFit, columns: np.ndarray | None
     ) -> None:
-        candidates = LAW_CANDIDATES if self.validation_fraction else LAW_CANDIDATES[:1]
-        self.law_net_ = self._fit_law_net(data, cross_fit, candidates)
-        law = self._law(data, self.law_net_)
-        theta = cross_fit.out_of_fold(
-            lambda k, rows: self.theta_net_.member(k, cross_fit.X, rows)[0]
+        chosen = [Candidate(self.n_bins_, self.weight_decay_)]
+        stage = FirstStage(
+            data,
+            cross_fit,
+            self.model_,
+            self.units_,
+            lambda members: self._fit_theta(data, members, chosen)[0],
+            self.activation,
+            self.propensity_clip,
+            **self._hessian_options(),
         )
-        y, t = self.units_.outcomes(data.y), self.units_.treatments(data.t)
-        if self.model_.diagonal_hessian:
-            gates = self.theta_net_.ensemble.importance(data.X.shape[1]).mean(axis=0)
-            weight = cross_fit.row_weight
-            theta = calibrate(self.model_, y, t, theta, cross_fit.X, gates, weight, data.cluster)
-        self.engine_ = engine = Engine(
-            self.model_, self.units_, data.treatments, data.outcomes.n_outcomes
-        )
-        seen = self._fit_observation(data, cross_fit, candidates)
-        chance = None if seen is None else seen.chance_
-        engine.fit(y, t, theta, law, data.weight, data.cluster, chance)
+        self.engine_ = engine = stage.fit(self.theta_net_)
+        self.law_net_, self.hessian_method_ = stage.nuisances.law_net, stage.method
         if columns is not None:
-            self.effect_net_ = self._fit_modifiers(data, cross_fit, columns, seen)
+            self.effect_net_ = self._fit_modifiers(stage, columns)
         self.projection_ = EffectProjection(
-            self.effect_net_, engine, data.outcomes.kinds, self._features_by_difference
-        ).fit(engine, cross_fit, self.n_features_interval)
-        self.n_features_interval_ = self.projection_.n_features
+            self.effect_net_, engine, cross_fit, self.n_features_interval, self._shared_head
+        )
+        self.n_features_interval_ = self.projection_.smallest(self.contrasts_(None, None))
         self.diagnostics_ = diagnose(engine, self.law_net_, self.propensity_clip)
         warn_of_overlap(self.diagnostics_, self.propensity_clip)
 
-    def _nuisance_settings(
-        self, cross_fit: CrossFit, candidates: Sequence[Candidate]
-    ) -> tuple[CrossFit, NuisanceSettings]:
-        settings = NuisanceSettings(LAW_WIDTHS, self.activation, candidates, self.propensity_clip)
-        patience = max(5, cross_fit.options.patience // 2)
-        return cross_fit.with_options(callbacks=None, patience=patience), settings
+    def _hessian_options(self) -> dict[str, str]:
+        """Say how the expected Hessian is found, as arguments of `FirstStage`."""
+        return {}
 
-    def _fit_observation(
-        self, data: FitData, cross_fit: CrossFit, candidates: Sequence[Candidate]
-    ) -> ObservationNet | None:
-        if not data.outcomes.has_missing:
-            return None
-        cross_fit, settings = self._nuisance_settings(cross_fit, candidates)
-        observed = ~np.isnan(data.y)
-        return ObservationNet().fit(cross_fit, data.t, observed, data.treatments, settings)
-
-    def _fit_law_net(
-        self, data: FitData, cross_fit: CrossFit, candidates: Sequence[Candidate]
-    ) -> PropensityNet | MomentNet | None:
-        if data.propensity is not None:
-            return None
-        cross_fit, settings = self._nuisance_settings(cross_fit, candidates)
-        if data.treatments.kind == "discrete":
-            return PropensityNet().fit(cross_fit, data.t, data.treatments.n_arms, settings)
-        return MomentNet().fit(cross_fit, data.t, data.treatments.is_binary, settings)
-
-    def _law(
-        self, data: FitData, net: PropensityNet | MomentNet | None, fold: int | None = None
-    ) -> TreatmentLaw:
-        if net is None:
-            assert data.propensity is not None
-            return ArmLaw(data.propensity, is_known=True)
-        return net.law(self.units_, fold)
-
-    def _fit_modifiers(
-        self,
-        data: FitData,
-        cross_fit: CrossFit,
-        columns: np.ndarray,
-        seen: ObservationNet | None,
-    ) -> ThetaNet:
+    def _fit_modifiers(self, stage: FirstStage, columns: np.ndarray) -> ThetaNet:
         """Regress influence values on the modifiers, with nuisances that saw neither fold."""
-        pairs = cross_fit.pairs()
-        net, _ = self._fit_theta(data, pairs, [Candidate(self.n_bins_, self.weight_decay_)])
-        chosen = [] if self.law_net_ is None else [self.law_net_.candidate_]
-        law_net = self._fit_law_net(data, pairs, chosen)
-        chances = None
-        if seen is not None:
-            second = self._fit_observation(data, pairs, [seen.candidate_])
-            chances = None if second is None else second.chance_
-        theta = pairs.out_of_fold(lambda k, rows: net.member(k, pairs.X, rows)[0])
-        y, t = self.units_.outcomes(data.y), self.units_.treatments(data.t)
-        gates = net.ensemble.importance(data.X.shape[1])
-        weight = cross_fit.row_weight
-        assert self.engine_ is not None
-        n_cells = self.engine_.signals.psi.shape[1]
-        psi = np.zeros((cross_fit.n_members, len(y), n_cells))
-        for k in range(cross_fit.n_members):
-            rows = cross_fit.folds != k
-            law = self._law(data, law_net, k).of(rows)
-            chance = None if chances is None else chances[k, rows]
-            own = theta[k, rows]
-            if self.model_.diagonal_hessian:
-                clusters = None if data.cluster is None else data.cluster[rows]
-                blind = gates[[k in folds for folds in pairs.unseen]].mean(axis=0)
-                seen_rows = (y[rows], t[rows], own, pairs.X[rows], blind, weight[rows], clusters)
-                own = calibrate(self.model_, *seen_rows)
-            signals = influence_values(self.model_, y[rows], t[rows], own, law, chance)
-            psi[k, rows] = signals.psi
-        n_outcomes = data.outcomes.n_outcomes
-        trained = cross_fit.on_columns(columns).train(
-            self._recipe(n_cells // n_outcomes, n_outcomes),
+        model = self.model_.of_cells()
+        if model is None:
+            raise ValueError(
+                "`modifiers` needs effects that are linear in a few quantities, as of arms or "
+                f"of `Linear`, got the model {self.model_!r}"
+            )
+        psi = stage.second_stage_signal()
+        n_cells = model.n_params_
+        trained = stage.cross_fit.on_columns(columns).train(
+            self._recipe(model.n_heads_, n_cells // model.n_heads_),
             squared_error,
             psi,
-            standardise=np.ones(n_cells, dtype=bool),
-            start=lambda rows: np.zeros(n_cells),
+            standardise=(np.ones(n_cells, dtype=bool), np.zeros(0, dtype=bool)),
+            start=lambda rows: Start(np.zeros(n_cells)),
             candidates=self._candidates(),
             label="modifiers",
         )
-        return ThetaNet(trained.ensemble, CellRegression(), trained.units, columns)
+        inner = Affine(trained.units.y_loc, trained.units.y_scale[:, :, None] * np.eye(n_cells))
+        outer = Affine(np.zeros((1, n_cells)), np.eye(n_cells)[None])
+        return ThetaNet(trained.ensemble, model, inner, outer, columns)
 
     # -- what the base class asks for ---------------------------------------------------------
 
-    def _cells(self, X: np.ndarray) -> np.ndarray:
-        net = self.effect_net_
-        return np.concatenate([net.cells(theta).mean(axis=0) for _, theta in net.theta(X)])
-
-    def _cell_units(self, n_cells: int) -> tuple[np.ndarray, np.ndarray]:
-        return self.units_.cell_origin(n_cells), self.units_.cell_scale(n_cells)
+    def _means(self, X: np.ndarray, t: np.ndarray) -> np.ndarray:
+        net, out = self.effect_net_, []
+        for rows, theta in net.theta(X):
+            out.append(net.means(theta, t if len(t) == 1 else t[rows]))
+        return np.concatenate(out)
 
     def _interval(
-        self, X: np.ndarray, combine: np.ndarray, alpha: float, simultaneous: bool
+        self, X: np.ndarray, contrast: Contrast, alpha: float, simultaneous: bool
     ) -> tuple[np.ndarray, np.ndarray]:
         self._inference("`effect_interval`")
         assert self.projection_ is not None
         seed = self.draw_seed_ if simultaneous else None
-        return self.projection_.interval(X, combine, alpha, seed)
+        return self.projection_.interval(X, contrast, alpha, seed)
 
     def _average(
         self,
         X: np.ndarray | None,
-        combine: np.ndarray,
+        contrast: Contrast,
         population: str,
         trim: tuple[float, float] | None,
         by: Any,
@@ -388,20 +321,22 @@ class BaseThetaEstimator(BaseEffectEstimator):
         engine = self._inference("an average with a standard error")
         groups = Groups.read(by, len(self.folds_ if X is None else X))
         if X is None:
-            return *engine.average(combine, population, trim, groups), groups
+            return *engine.average(contrast, population, trim, groups), groups
         if population != "all" or trim is not None:
             raise ValueError(
                 "`population` and `trim` choose among the training rows and must be left alone "
                 f"when `X` is given, got population={population!r} and trim={trim!r}"
             )
         assert self.projection_ is not None
-        return *self.projection_.average(X, combine, groups), len(X), groups
+        return *self.projection_.average(X, contrast, groups), len(X), groups
 
-    def _plug_in_average(self, X: np.ndarray | None, combine: np.ndarray) -> np.ndarray | None:
-        if self.engine_ is not None and X is None:
+    def _plug_in_average(self, X: np.ndarray | None, contrast: Contrast) -> np.ndarray | None:
+        if X is not None:
+            return self._effect(X, contrast).mean(axis=0).ravel()
+        if self.rows_ is None:
             return None  # there are influence values to average
-        cells = self.mean_cells_ if X is None else self._cells(X).mean(axis=0)
-        return (combine * self._cell_units(combine.shape[-1])[1]) @ cells
+        X, weight = self.rows_
+        return np.average(self._effect(X, contrast), axis=0, weights=weight).ravel()
 
     def _inference(self, name: str) -> Engine:
         if self.engine_ is None:
@@ -482,7 +417,8 @@ class BaseThetaEstimator(BaseEffectEstimator):
         schema = self.contrasts_.treatments
         t = schema.encode(arrays["T"])
         t, y = self.units_.treatments(t), self.units_.outcomes(self.outcomes_.encode(arrays["y"]))
-        theta = np.concatenate([th.mean(axis=0) for _, th in self.theta_net_.theta(X)])
+        net = self.theta_net_
+        theta = np.concatenate([net.inner(th).mean(axis=0) for _, th in net.ensemble.theta(X)])
         losses = [
             np.average(self.model_.row_losses(y, t, th), weights=weight)
             for th in (theta, np.broadcast_to(self.constant_, theta.shape))

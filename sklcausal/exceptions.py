@@ -4,6 +4,7 @@
 
 __all__ = [
     "IntervalNotAvailableError",
+    "ModelError",
     "OverlapWarning",
     "TargetError",
     "TrainingDivergedError",
@@ -20,6 +21,10 @@ class TrainingDivergedError(FloatingPointError):
 
 class IntervalNotAvailableError(RuntimeError):
     """Raise when a fitted estimator lacks what an interval or an average needs."""
+
+
+class ModelError(ValueError):
+    """Raise when a structural model or a target that a user wrote cannot be used."""
 
 
 class OverlapWarning(UserWarning):

@@ -25,18 +25,15 @@ class _MeanDifference(BaseEffectEstimator):
 
     def _fit(self, data):
         arms = [data.y[data.t == a] for a in range(data.treatments.n_arms)]
-        self.cells_ = np.concatenate([a.mean(axis=0) for a in arms]) * (1 - self.shrink)
+        self.arms_ = np.stack([a.mean(axis=0) for a in arms]) * (1 - self.shrink)
 
-    def _cells(self, X):
-        return np.tile(self.cells_, (len(X), 1))
+    def _means(self, X, t):
+        return self.arms_[np.broadcast_to(t, (len(X), t.shape[1]))]
 
-    def _cell_units(self, n_cells):
-        return np.zeros(n_cells), np.ones(n_cells)
-
-    def _interval(self, X, combine, alpha, simultaneous):
+    def _interval(self, X, contrast, alpha, simultaneous):
         raise NotImplementedError
 
-    def _average(self, X, combine, population, trim, by):
+    def _average(self, X, contrast, population, trim, by):
         raise NotImplementedError
 
     def score(self, X, T=None, y=None, *, sample_weight=None):

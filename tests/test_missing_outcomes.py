@@ -43,9 +43,9 @@ def fitted(data):
 
 def test_influence_values_weigh_what_is_observed(fitted, data):
     est, y = fitted
-    signals = est.engine_.signals
-    value = signals.value.reshape(600, 2, 2) * est.units_.y_scale + est.units_.y_loc
-    psi = signals.psi.reshape(600, 2, 2) * est.units_.y_scale + est.units_.y_loc
+    signals = est.engine_.cells()
+    value = signals.value.reshape(600, 2, 2)
+    psi = signals.psi.reshape(600, 2, 2)
     missing = np.isnan(y[:, 1])
     np.testing.assert_allclose(psi[missing][:, :, 1], value[missing][:, :, 1])
     # of whom is observed, the residual is divided by the chance of that, too

@@ -2,8 +2,17 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
-from sklcausal.inference._influence import Signals, influence_values
-from sklcausal.inference._law import ArmLaw, MomentLaw
+from sklcausal.inference._influence import Corrections, Signals
+from sklcausal.inference._influence_function import InfluenceFunction
+from sklcausal.inference._law import ArmLaw, MomentLaw, NodeLaw
 from sklcausal.inference._result import InferenceResult
 
-__all__ = ["ArmLaw", "InferenceResult", "MomentLaw", "Signals", "influence_values"]
+__all__ = [
+    "ArmLaw",
+    "Corrections",
+    "InferenceResult",
+    "InfluenceFunction",
+    "MomentLaw",
+    "NodeLaw",
+    "Signals",
+]

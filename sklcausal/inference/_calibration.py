@@ -7,9 +7,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from sklcausal.inference._influence import expected_hessian, loss_gradient
+from sklcausal._models._base import StructuralModel
+from sklcausal.inference._hessian import expected_hessian
 from sklcausal.inference._splines import AdditiveSplines
-from sklcausal.structural._base import StructuralModel
 
 ROWS_PER_COEFFICIENT = 50
 MOST_SPLINES = 40
@@ -73,7 +73,7 @@ def calibrate(
     shifted = theta
     for _ in range(N_STEPS):
         at = torch.as_tensor(shifted, device="cpu")
-        gradient = weight[:, None] * loss_gradient(model, *tensors, at).numpy()
+        gradient = weight[:, None] * model.batch_score(*tensors, at).detach().numpy()
         ones = torch.ones((1, len(t)), dtype=torch.float64, device="cpu")
         hessian = expected_hessian(model, at, ones, tensors[1][None]).numpy()
         seen = np.tile(observed, n_arms)

@@ -31,8 +31,8 @@ def diagnose(engine: Engine, law_net: Any, clip: float) -> dict[str, Any]:
     dict
     """
     found: dict[str, Any] = {
-        "smallest_eigenvalue": engine.signals.smallest_eigenvalue,
-        "n_regularised": engine.signals.n_regularised,
+        "smallest_eigenvalue": engine.corrections.smallest_eigenvalue,
+        "n_regularised": engine.corrections.n_regularised,
     }
     names = engine.treatments.names
     if engine.propensity is None:

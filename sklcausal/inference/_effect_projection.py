@@ -4,9 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import combinations
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,160 +13,220 @@ import torch
 from scipy.sparse import csr_array
 from scipy.stats import norm
 
+from sklcausal._contrasts import Contrast
 from sklcausal._cross_fit import CrossFit
 from sklcausal.exceptions import IntervalNotAvailableError
 from sklcausal.inference._engine import Engine
 from sklcausal.inference._groups import Groups
-from sklcausal.inference._influence import directional_derivative
+from sklcausal.inference._influence import row_gradient
 from sklcausal.inference._projection import Projection, plan_features
 from sklcausal.inference._splines import AdditiveSplines
+from sklcausal.inference._targets import MeanContrast, Parameters, Target
 from sklcausal.inference._theta_net import ThetaNet
 
 N_DRAWS = 1000
 BAND_ROWS = 1000
 MIN_ARM_ROWS = 5
+MOST_BASES = 64  # projections that are kept
 
 
 @dataclass
 class Basis:
-    """Outputs that are projected on the same features, and their projections.
+    """Outputs that are projected on the same features, and their projection.
 
     Attributes
     ----------
-    outputs : ndarray of shape (n_outputs, n_cells)
-        Outputs as combinations of cells.
-    heads : tuple of int
-        Heads of the network whose last hidden layers are the features.
-    outcome : int or None
-        Outcome whose link's derivative multiplies the features; None for the identity.
-    arms : tuple of int
-        Arms that the outputs compare.
+    target : Target
+        What is projected.
+    used : ndarray of int
+        Outputs of the networks that the target depends on.
+    constant : ndarray of shape (n_used,) or None
+        Derivative of the target by them where it is the same for all rows; None where it is not.
     projection : Projection or None
     missing : str
         Why there is none.
     """
 
-    outputs: np.ndarray
-    heads: tuple[int, ...]
-    outcome: int | None
-    arms: tuple[int, ...]
+    target: Target
+    used: np.ndarray
+    constant: np.ndarray | None
     projection: Projection | None = None
     missing: str = ""
 
 
+# a basis, the contrasts and outcomes that it holds, and these as combinations of its outputs
+Part = tuple[Basis, np.ndarray, np.ndarray]
+
+
 class EffectProjection:
-    """Hold the projections behind the intervals of a fitted estimator.
+    """Project the influence values of effects on features of x, when they are asked for.
 
     Parameters
     ----------
     net : ThetaNet
         Whose effect is the centre of the intervals and whose last layers are the features.
     engine : Engine
-    kinds : sequence of str
-        Kind of each outcome.
-    by_difference : bool
-        Whether the features of a contrast of arms are differences of last layers, as for one
-        network that reads the arm, and not both layers side by side.
-
-    Attributes
-    ----------
-    n_features : int
-        Smallest number of features that was used.
+    cross_fit : CrossFit
+    n_features : int or 'auto'
+        Most features to use.
+    shared_head : bool
+        Whether all heads have the same last layer, as for one network that reads the arm.
     """
 
-    def __init__(self, net: ThetaNet, engine: Engine, kinds: Sequence[str], by_difference: bool):
-        self.net, self.treatments, self.units = net, engine.treatments, engine.units
-        self.kinds, self.by_difference = tuple(kinds), by_difference
-        self.by_cluster = engine.cluster is not None
-        self.bases = self._make_bases(engine)
+    def __init__(
+        self,
+        net: ThetaNet,
+        engine: Engine,
+        cross_fit: CrossFit,
+        n_features: int | str,
+        shared_head: bool,
+    ):
+        self.net, self.engine, self.treatments = net, engine, engine.treatments
+        self.X, self.folds, self.n_folds = cross_fit.X, cross_fit.folds, cross_fit.n_members
+        self.asked, self.shared_head = n_features, shared_head
+        self.n_outcomes = engine.model.n_outcomes_
+        self.bases: dict[Any, list[Basis]] = {}
 
-    def fit(self, engine: Engine, cross_fit: CrossFit, n_features: int | str) -> EffectProjection:
-        """Project the influence values on features of x.
-
-        The learned features of a row are those of the member that never saw it.
+    def smallest(self, contrast: Contrast) -> int:
+        """Prepare a contrast, and return the smallest number of features that it is projected on.
 
         Parameters
         ----------
-        engine : Engine
-        cross_fit : CrossFit
-        n_features : int or 'auto'
-            Most features to use.
+        contrast : Contrast
 
         Returns
         -------
-        self : EffectProjection
+        int
+            0 if an arm is too small.
         """
-        rows: list[np.ndarray] = []
-        learned: list[list[np.ndarray]] = [[] for _ in self.bases]
-        for own, theta, features in self.net.held_out(cross_fit):
-            rows.append(own)
-            for basis, parts in zip(self.bases, learned, strict=True):
-                parts.append(self.raw_features(basis, theta, features))
-        X = self.net.seen(cross_fit.X)
-        importance = self.net.ensemble.importance(X.shape[1]).mean(axis=0)
-        used = []
-        for basis, parts in zip(self.bases, learned, strict=True):
-            counts = self._count(engine, cross_fit, basis.arms)
-            used.append(0)
-            if counts.min() < MIN_ARM_ROWS:
-                basis.missing = self._name_smallest(counts, basis.arms)
+        found = [basis.projection for basis, _, _ in self._parts(contrast, needed=False)]
+        return min((0 if p is None else p.n_features for p in found), default=0)
+
+    # -- which projections a contrast needs -----------------------------------------------
+
+    def _parts(self, contrast: Contrast, needed: bool = True) -> list[Part]:
+        """Find the projections that hold a contrast, made now where they are new."""
+        low, high = (
+            self.engine.model.linear_design(contrast.t0),
+            self.engine.model.linear_design(contrast.t1),
+        )
+        if low is not None and high is not None:
+            return self._slopes(high - low, needed)
+        parts: list[Part] = []
+        for c in range(contrast.n_contrasts):
+            a, b = contrast.t0[0, c], contrast.t1[0, c]
+            if np.array_equal(a, b):
                 continue
-            budget = plan_features(
-                n_features, len(X), cross_fit.n_members, int(counts.sum(axis=0).min())
-            )
+            if self.treatments.kind == "discrete" and a > b:
+                a, b, sign = b, a, -1.0
+            else:
+                sign = 1.0
+            pair = Contrast(np.asarray(a)[None, None], np.asarray(b)[None, None])
+            for basis in self._made((np.asarray(a).tobytes(), np.asarray(b).tobytes()), pair):
+                assert isinstance(basis.target, MeanContrast)
+                own = np.arange(self.n_outcomes)
+                if basis.target.outcomes is not None:
+                    own = np.asarray(basis.target.outcomes)
+                parts.append((basis, c * self.n_outcomes + own, sign * np.eye(len(own))))
+        if needed:
+            self._check(parts)
+        return parts
+
+    def _slopes(self, change: np.ndarray, needed: bool) -> list[Part]:
+        """Combine the slopes, which are projected together."""
+        (basis,) = self._made("slopes", None)
+        own = np.einsum("ncs,ml->ncmsl", change, np.eye(self.n_outcomes))
+        coef = own.reshape(len(change), change.shape[1] * self.n_outcomes, -1)
+        parts: list[Part] = [(basis, np.arange(coef.shape[1]), coef)]
+        if needed:
+            self._check(parts)
+        return parts
+
+    def _check(self, parts: list[Part]) -> None:
+        for basis, _, _ in parts:
+            if basis.projection is None:
+                what = "rows" if self.engine.cluster is None else "clusters"
+                raise IntervalNotAvailableError(
+                    f"an interval around a projection needs at least {MIN_ARM_ROWS} {what} of "
+                    f"every arm in every fold, but {basis.missing}; use fewer folds, or "
+                    "`ate_interval` without X"
+                )
+
+    def _made(self, key: Any, pair: Contrast | None) -> list[Basis]:
+        if key not in self.bases:
+            while len(self.bases) >= MOST_BASES:
+                self.bases.pop(next(iter(self.bases)))
+            self.bases[key] = self._make(pair)
+        return self.bases[key]
+
+    # -- how a projection is made ---------------------------------------------------------
+
+    def _make(self, pair: Contrast | None) -> list[Basis]:
+        held_out = [(k, np.flatnonzero(self.folds == k)) for k in range(self.n_folds)]
+        members = [self.net.member(k, self.X, rows) for k, rows in held_out]
+        bases = self._targets(pair, members[0][0])
+        counts, arms = self._count(pair)
+        X = self.net.seen(self.X)
+        importance = self.net.ensemble.importance(X.shape[1]).mean(axis=0)
+        for basis in bases:
+            if counts.min() < MIN_ARM_ROWS:
+                basis.missing = self._name_smallest(counts, arms)
+                continue
+            budget = plan_features(self.asked, len(X), self.n_folds, int(counts.sum(axis=0).min()))
             basis.projection = Projection(
                 AdditiveSplines.learn(X, importance, budget.n_splines),
-                parts,
-                rows,
+                [self._features(basis, k, *own) for k, own in enumerate(members)],
+                [rows for _, rows in held_out],
                 X,
-                engine.signals.psi @ basis.outputs.T,
-                engine.weight,
-                engine.cluster,
+                self.engine.corrections.signals(basis.target).psi,
+                self.engine.weight,
+                self.engine.cluster,
                 budget.n_learned,
             )
-            used[-1] = basis.projection.n_features
-        self.n_features = min(used)
-        return self
+        return bases
 
-    def _count(self, engine: Engine, cross_fit: CrossFit, arms: tuple[int, ...]) -> np.ndarray:
-        """Count rows with weight, or clusters, of every fold and arm: (n_folds, n_arms)."""
-        t = engine.t if arms else np.zeros(len(engine.y), dtype=int)
-        n_arms = self.treatments.n_arms if arms else 1
-        counted = np.flatnonzero(engine.weight > 0)
-        if engine.cluster is not None:
-            pairs = np.stack([engine.cluster, t], axis=1)[counted]
-            counted = counted[np.unique(pairs, axis=0, return_index=True)[1]]
-        counts = np.zeros((cross_fit.n_members, n_arms), dtype=int)
-        np.add.at(counts, (cross_fit.folds[counted], t[counted]), 1)
-        return counts[:, list(arms)] if arms else counts
+    def _targets(self, pair: Contrast | None, theta: np.ndarray) -> list[Basis]:
+        """Group the outcomes of a pair by whether the networks' features need no factor."""
+        if pair is None:
+            slopes = np.arange(self.n_outcomes, self.engine.model.n_params_)
+            by_slope = self.net.sensitivity(0)[:, slopes] != 0
+            return [
+                Basis(
+                    Parameters(slopes), np.flatnonzero(by_slope.any(axis=1)), np.ones(len(slopes))
+                )
+            ]
+        model, found = self.engine.model, []
+        plain: list[int] = []
+        for m in range(self.n_outcomes):
+            change = self._by_output(MeanContrast(self.net.model, pair, [m]), 0, theta)
+            used = np.flatnonzero(np.abs(change).max(axis=0) > 0)
+            size = np.abs(change).max()
+            if np.ptp(change, axis=0).max() <= 1e-9 * size:
+                plain.append(m)
+                constant = change[0, used] / size
+                heads = used
+            else:
+                found.append(Basis(MeanContrast(model, pair, [m]), used, None))
+        if plain:
+            found.insert(0, Basis(MeanContrast(model, pair, plain), heads, constant))
+        return found
 
-    def _name_smallest(self, counts: np.ndarray, arms: tuple[int, ...]) -> str:
-        fold, arm = np.unravel_index(counts.argmin(), counts.shape)
-        of = f" of arm {self.treatments.labels[arms[arm]]!r}" if arms else ""
-        return f"fold {fold} holds {counts.min()}{of}"
+    def _by_output(self, target: Target, k: int, theta: np.ndarray) -> np.ndarray:
+        """Differentiate a target with one output by the outputs of a member's last layers."""
+        at = torch.as_tensor(theta, dtype=torch.float64, device="cpu")
+        change = row_gradient(partial(target, rows=slice(None)), at).numpy()
+        return change @ self.net.sensitivity(k).T
 
-    def _make_bases(self, engine: Engine) -> list[Basis]:
-        n_outcomes, n_cells = len(self.kinds), engine.signals.psi.shape[1]
-        cells = np.eye(n_cells).reshape(-1, n_outcomes, n_cells)
-        if engine.propensity is None:
-            slopes = cells[1:].reshape(-1, n_cells)
-            return [Basis(slopes, tuple(range(len(cells))), None, ())]
-        has_link = self.net.model is engine.model
-        plain = [m for m, k in enumerate(self.kinds) if k == "continuous" or not has_link]
-        groups: list[tuple[list[int], int | None]] = [(plain, None)] if plain else []
-        groups += [([m], m) for m in range(n_outcomes) if m not in plain]
-        return [
-            Basis(cells[b, own] - cells[a, own], (a, b), link, (a, b))
-            for a, b in combinations(range(self.treatments.n_arms), 2)
-            for own, link in groups
-        ]
-
-    def raw_features(self, basis: Basis, theta: np.ndarray, features: np.ndarray) -> np.ndarray:
-        """Derive how a contrast moves with the weights of the last layers.
+    def _features(
+        self, basis: Basis, k: int, theta: np.ndarray, features: np.ndarray
+    ) -> np.ndarray:
+        """Derive how a target moves with the weights of a member's last layers.
 
         Parameters
         ----------
         basis : Basis
+        k : int
+            Member.
         theta : ndarray of shape (n, n_params)
         features : ndarray of shape (n, n_heads, n_hidden)
 
@@ -175,23 +234,40 @@ class EffectProjection:
         -------
         ndarray of shape (n, n_raw)
         """
-        own = features[:, list(basis.heads)].astype(float)
-        if basis.outcome is not None:
+        per_head = theta.shape[1] // features.shape[1]
+        own = features[:, basis.used // per_head].astype(float)
+        if basis.constant is None:
+            assert isinstance(basis.target, MeanContrast)
             own = np.concatenate([own, np.ones((*own.shape[:2], 1))], axis=2)
-            at = [h * len(self.kinds) + basis.outcome for h in basis.heads]
-            own = own * self._link_derivative(theta)[:, at, None]
-        if self.by_difference and basis.arms:
-            return own[:, 1] - own[:, 0]
-        return own.reshape(len(own), -1)
+            target = replace(basis.target, model=self.net.model)
+            own = own * self._by_output(target, k, theta)[:, basis.used, None]
+        elif self.shared_head:
+            own = own * basis.constant[:, None]
+        return own.sum(axis=1) if self.shared_head else own.reshape(len(own), -1)
 
-    def _link_derivative(self, theta: np.ndarray) -> np.ndarray:
-        at = torch.as_tensor(theta, dtype=torch.float64)
-        return directional_derivative(self.net.model.cells, at, torch.ones_like(at))[1].numpy()
+    def _count(self, pair: Contrast | None) -> tuple[np.ndarray, np.ndarray | None]:
+        """Count rows with weight, or clusters, of every fold and arm: (n_folds, n_arms)."""
+        engine, arms = self.engine, None
+        t = np.zeros(len(engine.y), dtype=int)
+        if pair is not None and self.treatments.kind == "discrete":
+            t, arms = engine.t, pair.points[0]
+        counted = np.flatnonzero(engine.weight > 0)
+        if engine.cluster is not None:
+            pairs = np.stack([engine.cluster, t], axis=1)[counted]
+            counted = counted[np.unique(pairs, axis=0, return_index=True)[1]]
+        counts = np.zeros((self.n_folds, max(1, self.treatments.n_arms)), dtype=int)
+        np.add.at(counts, (self.folds[counted], t[counted]), 1)
+        return (counts[:, :1], None) if arms is None else (counts[:, arms], arms)
+
+    def _name_smallest(self, counts: np.ndarray, arms: np.ndarray | None) -> str:
+        fold, arm = np.unravel_index(counts.argmin(), counts.shape)
+        of = "" if arms is None else f" of arm {self.treatments.labels[int(arms[arm])]!r}"
+        return f"fold {fold} holds {counts.min()}{of}"
 
     # -- intervals ------------------------------------------------------------------------
 
     def interval(
-        self, X: np.ndarray, combine: np.ndarray, alpha: float, seed: int | None
+        self, X: np.ndarray, contrast: Contrast, alpha: float, seed: int | None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Compute pointwise or simultaneous intervals of contrasts.
 
@@ -201,80 +277,87 @@ class EffectProjection:
         Parameters
         ----------
         X : ndarray of shape (n, n_features)
-        combine : ndarray of shape (n_targets, n_cells)
-            In outcome units.
+        contrast : Contrast
         alpha : float
         seed : int or None
             Of the multiplier draws; None for pointwise intervals.
 
         Returns
         -------
-        low, high : ndarray of shape (n, n_targets)
+        low, high : ndarray of shape (n, n_contrasts, n_outcomes)
         """
-        effect, centre, error = (np.zeros((len(X), len(combine))) for _ in range(3))
-        largest = np.zeros((len(combine), N_DRAWS))
-        parts = self._targets(combine)
+        is_linear = self.engine.model.linear_design(contrast.t0) is not None
+        low = np.empty((len(X), contrast.n_contrasts, self.n_outcomes))
+        high = np.empty_like(low)
+        groups = [(np.arange(len(X)), contrast)] if is_linear else contrast.groups(len(X))
+        for rows, own in groups:
+            low[rows], high[rows] = self._interval(X[rows], own, alpha, seed)
+        return low, high
+
+    def _interval(
+        self, X: np.ndarray, contrast: Contrast, alpha: float, seed: int | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        n_targets = contrast.n_contrasts * self.n_outcomes
+        effect, centre, error = (np.zeros((len(X), n_targets)) for _ in range(3))
+        largest = np.zeros((n_targets, N_DRAWS))
+        parts = self._parts(contrast)
         for rows, theta, features in self.net.with_features(X):
-            effect[rows] = self._mean_effect(theta, combine)
+            means = self.net.means(theta, contrast.of(rows).points)
+            effect[rows] = np.subtract(*np.split(means, 2, axis=1)[::-1]).reshape(len(means), -1)
             for basis, own, coef in parts:
                 assert basis.projection is not None
                 regressors = self._regressors(basis, X[rows], theta, features)
-                centre[rows, own], moves = basis.projection.evaluate(regressors, coef)
+                combine = coef[rows] if coef.ndim == 3 and len(coef) > 1 else coef
+                centre[rows, own], moves = basis.projection.evaluate(regressors, combine)
                 error[rows, own] = np.sqrt((moves**2).sum(axis=2))
                 if seed is not None:
                     largest[own] = np.maximum(largest[own], _largest_noise(moves, seed))
-        critical = np.full(len(combine), norm.ppf(1 - alpha / 2))
+        critical = np.full(n_targets, norm.ppf(1 - alpha / 2))
         if seed is not None:
             critical = np.maximum(critical, np.quantile(largest, 1 - alpha, axis=1))
         low, high = centre - critical * error, centre + critical * error
-        return np.minimum(low, effect), np.maximum(high, effect)
+        shape = (len(X), contrast.n_contrasts, self.n_outcomes)
+        return np.minimum(low, effect).reshape(shape), np.maximum(high, effect).reshape(shape)
 
     def average(
-        self, X: np.ndarray, combine: np.ndarray, groups: Groups
+        self, X: np.ndarray, contrast: Contrast, groups: Groups
     ) -> tuple[np.ndarray, np.ndarray]:
         """Average the effect over given rows, with the variance of the projection at their mean.
 
         Parameters
         ----------
         X : ndarray of shape (n, n_features)
-        combine : ndarray of shape (n_targets, n_cells)
-            In outcome units.
+        contrast : Contrast
         groups : Groups
 
         Returns
         -------
         estimate : ndarray of shape (n_groups * n_targets,)
         covariance : ndarray of shape (n_groups * n_targets, n_groups * n_targets)
-            NaN between contrasts of different arms, whose projections are kept apart.
+            NaN between contrasts whose projections are kept apart.
         """
-        parts, n_groups = self._targets(combine), len(groups.labels)
+        parts, n_groups = self._parts(contrast), len(groups.labels)
+        n_targets = contrast.n_contrasts * self.n_outcomes
         size = np.bincount(groups.codes)[groups.codes]
         share = csr_array((1 / size, groups.codes, np.arange(len(X) + 1)), (len(X), n_groups))
-        by_member = np.zeros((self.net.ensemble.n_members, n_groups, len(combine)))
+        by_member = np.zeros((self.net.ensemble.n_members, n_groups, n_targets))
         means: list[Any] = [0.0] * len(parts)
         for rows, theta, features in self.net.with_features(X):
             here = share[rows].T
-            by_member += np.stack([here @ own for own in self._plug_in(theta, combine)])
+            for k, own in enumerate(theta):
+                low, high = np.split(self.net.means(own[None], contrast.points), 2, axis=1)
+                by_member[k] += here @ (high - low).reshape(-1, n_targets)
             for i, (basis, _, _) in enumerate(parts):
                 means[i] = means[i] + here @ self._regressors(basis, X[rows], theta, features)
         flat = by_member.reshape(len(by_member), -1)
-        covariance = np.full((n_groups * len(combine),) * 2, np.nan)
+        covariance = np.full((n_groups * n_targets,) * 2, np.nan)
         spread = np.atleast_2d(np.cov(flat.T)) / len(by_member)
         for (basis, at, coef), mean in zip(parts, means, strict=True):
             assert basis.projection is not None
-            where = (np.arange(n_groups)[:, None] * len(combine) + at).ravel()
+            where = (np.arange(n_groups)[:, None] * n_targets + at).ravel()
             moves = basis.projection.evaluate(mean, coef)[1].reshape(len(where), -1)
             covariance[np.ix_(where, where)] = moves @ moves.T + spread[np.ix_(where, where)]
         return flat.mean(axis=0), covariance
-
-    def _mean_effect(self, theta: np.ndarray, combine: np.ndarray) -> np.ndarray:
-        # in the order of the estimator's own `effect`, so that the two agree to the last bit
-        scaled = combine * self.units.cell_scale(combine.shape[1])
-        return self.net.cells(theta).mean(axis=0) @ scaled.T
-
-    def _plug_in(self, theta: np.ndarray, combine: np.ndarray) -> np.ndarray:
-        scaled = combine * self.units.cell_scale(combine.shape[1])
-        return self.net.cells(theta) @ scaled.T
 
     def _regressors(
         self, basis: Basis, X: np.ndarray, theta: np.ndarray, features: np.ndarray
@@ -282,33 +365,10 @@ class EffectProjection:
         """Compute the regressors at rows, from theta and features of all members."""
         assert basis.projection is not None
         learned = [
-            self.raw_features(basis, own, hidden)
-            for own, hidden in zip(theta, features, strict=True)
+            self._features(basis, k, own, hidden)
+            for k, (own, hidden) in enumerate(zip(theta, features, strict=True))
         ]
         return basis.projection.regressors(learned, self.net.seen(X))
-
-    def _targets(self, combine: np.ndarray) -> list[tuple[Basis, np.ndarray, np.ndarray]]:
-        """Find for each target the basis that holds it, and its combination of the outputs."""
-        scaled = combine * self.units.cell_scale(combine.shape[1])
-        size = np.abs(scaled).max(axis=1)
-        found = []
-        left = np.ones(len(scaled), dtype=bool)
-        for basis in self.bases:
-            coef = np.linalg.lstsq(basis.outputs.T, scaled.T, rcond=None)[0].T
-            miss = np.abs(coef @ basis.outputs - scaled).max(axis=1)
-            own = np.flatnonzero((miss <= 1e-9 * size) & left & (size > 0))
-            if not len(own):
-                continue
-            if basis.missing:
-                what = "clusters" if self.by_cluster else "rows"
-                raise IntervalNotAvailableError(
-                    f"an interval around a projection needs at least {MIN_ARM_ROWS} {what} of "
-                    f"every arm in every fold, but {basis.missing}; use fewer folds, or "
-                    "`ate_interval` without X"
-                )
-            left[own] = False
-            found.append((basis, own, coef[own]))
-        return found
 
 
 def _largest_noise(moves: np.ndarray, seed: int) -> np.ndarray:

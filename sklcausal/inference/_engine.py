@@ -4,29 +4,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from sklcausal._contrasts import Contrast
 from sklcausal._encoding import Treatments
+from sklcausal._models._base import StructuralModel
 from sklcausal.exceptions import TargetError
 from sklcausal.inference import _averages as averages
 from sklcausal.inference._groups import Groups
-from sklcausal.inference._influence import influence_values
+from sklcausal.inference._hessian import Hessian
+from sklcausal.inference._influence import Corrections, Signals, compute_corrections
 from sklcausal.inference._law import ArmLaw, TreatmentLaw
-from sklcausal.inference._units import EngineUnits
-from sklcausal.structural._base import StructuralModel
+from sklcausal.inference._targets import Cells, MeanContrast
+from sklcausal.inference._units import Affine, EngineUnits
 
 
 class Engine:
-    """Hold the influence values of a fitted estimator.
+    """Hold what turns out-of-fold parameters into influence values.
 
     Parameters
     ----------
     model : StructuralModel
     units : EngineUnits
+        In which losses and Hessians are computed.
     treatments : Treatments
-    n_outcomes : int
+    target_law : TreatmentLaw or None
+        Of the treatment given x, in the units of T.
     """
 
     def __init__(
@@ -34,35 +41,36 @@ class Engine:
         model: StructuralModel,
         units: EngineUnits,
         treatments: Treatments,
-        n_outcomes: int,
+        target_law: TreatmentLaw | None,
     ):
         self.model, self.units, self.treatments = model, units, treatments
-        self.n_outcomes = n_outcomes
+        self.target_law = target_law
 
     def fit(
         self,
         y: np.ndarray,
         t: np.ndarray,
         theta: np.ndarray,
+        hessian: Hessian,
         law: TreatmentLaw,
         weight: np.ndarray | None,
         cluster: np.ndarray | None,
-        observed: np.ndarray | None = None,
     ) -> Engine:
-        """Compute the influence values of all cells.
+        """Compute what all influence values have in common.
 
         Parameters
         ----------
         y : ndarray of shape (n_samples, n_outcomes)
-            In the units of the engine, as all that follows.
+            In the units of the engine, as t and theta.
         t : ndarray of int of shape (n_samples,) or of float of shape (n_samples, n_treatments)
         theta : ndarray of shape (n_samples, n_params)
             Out-of-fold.
+        hessian : Hessian
+            Expected, given x.
         law : TreatmentLaw
+            Of the treatment given x.
         weight : ndarray of shape (n_samples,) or None
         cluster : ndarray of int of shape (n_samples,) or None
-        observed : ndarray of shape (n_samples, n_params) or None, default=None
-            As in `influence_values`.
 
         Returns
         -------
@@ -72,8 +80,50 @@ class Engine:
         self.weight = np.ones(len(y)) if weight is None else weight
         self.propensity = law.propensity if isinstance(law, ArmLaw) else None
         self.is_known = isinstance(law, ArmLaw) and law.is_known
-        self.signals = influence_values(self.model, y, t, theta, law, observed)
+        self.corrections = self.in_outcome_units(
+            compute_corrections(self.model, y, t, theta, hessian)
+        )
         return self
+
+    def in_outcome_units(self, found: Corrections) -> Corrections:
+        """Bring parameters and steps from the units of the engine to outcome units.
+
+        Parameters
+        ----------
+        found : Corrections
+
+        Returns
+        -------
+        Corrections
+        """
+        back = Affine.of(self.model, self.units.alone())
+        return replace(found, theta=back(found.theta[None])[0], step=found.step @ back.matrix[0])
+
+    def signals(self, contrast: Contrast, outcomes: Sequence[int] | None = None) -> Signals:
+        """Compute influence values of differences of mean outcomes.
+
+        Parameters
+        ----------
+        contrast : Contrast
+        outcomes : sequence of int or None, default=None
+            Which outcomes; None for all.
+
+        Returns
+        -------
+        Signals
+            In outcome units; contrasts outside, outcomes within.
+        """
+        return self.corrections.signals(MeanContrast(self.model, contrast, outcomes))
+
+    def cells(self) -> Signals:
+        """Compute influence values of the mean outcomes of arms, or of intercept and slopes.
+
+        Returns
+        -------
+        Signals
+            In outcome units.
+        """
+        return self.corrections.signals(Cells(self.model))
 
     def effective_sample_size(self) -> np.ndarray:
         """Compute the effective sample size of the implied weights of each arm.
@@ -90,7 +140,7 @@ class Engine:
 
     def average(
         self,
-        combine: np.ndarray,
+        contrast: Contrast,
         population: str,
         trim: tuple[float, float] | None,
         groups: Groups,
@@ -99,8 +149,7 @@ class Engine:
 
         Parameters
         ----------
-        combine : ndarray of shape (n_targets, n_cells)
-            In outcome units.
+        contrast : Contrast
         population : {'all', 'treated', 'overlap'}
         trim : tuple of float or None
             Keep rows all of whose propensities lie within.
@@ -125,9 +174,9 @@ class Engine:
         chance = np.ones(len(self.y))
         if self.propensity is not None:
             chance = self.propensity[np.arange(len(self.y)), self.t]
-        groups.check(self.t, np.nan_to_num(self.y), self.signals.value, chance)
+        groups.check(self.t, np.nan_to_num(self.y), self.corrections.theta, chance)
         keep = self._kept(trim)
-        scaled = combine * self.units.cell_scale(combine.shape[1])
+        signals = self.signals(contrast)
         rows = [own[keep[own]] for own in groups.rows()]
         estimates, moves = [], []
         for label, own in zip(groups.labels, rows, strict=True):
@@ -136,26 +185,36 @@ class Engine:
                 raise ValueError(
                     f"`trim` must leave at least 2 rows{where}, got {len(own)} with {trim}"
                 )
-            estimate, move = self._average(scaled, population, own, label)
+            here = Signals(signals.value[own], signals.psi[own])
+            estimate, move = self._average(here, contrast, population, own, label)
             estimates.append(estimate)
             moves.append(move)
         covariance = averages.covariance_of_moves(moves, rows, self.cluster)
         return np.concatenate(estimates), covariance, int(keep.sum())
 
     def _average(
-        self, scaled: np.ndarray, population: str, rows: np.ndarray, label: Any
+        self, signals: Signals, contrast: Contrast, population: str, rows: np.ndarray, label: Any
     ) -> tuple[np.ndarray, np.ndarray]:
-        weight = self.weight[rows]
-        if population == "treated":
-            return self._treated(scaled, rows, label)
-        psi = self.signals.psi[rows] @ scaled.T
+        weight, psi = self.weight[rows], signals.psi
         if population == "all":
             return averages.ratio_average(psi, np.ones((len(psi), 1)), weight)
         assert self.propensity is not None
-        value = self.signals.value[rows] @ scaled.T
-        return averages.overlap_average(
-            psi, value, self.t[rows], self.propensity[rows], self.is_known, weight
-        )
+        if population == "overlap":
+            return averages.overlap_average(
+                psi, signals.value, self.t[rows], self.propensity[rows], self.is_known, weight
+            )
+        n_outcomes = psi.shape[1] // contrast.n_contrasts
+        a = np.repeat(contrast.t1[0], n_outcomes)
+        treated = self.t[rows, None] == a
+        if not (weight @ treated).all():
+            arm = self.treatments.labels[int(a[(weight @ treated).argmin()])]
+            where = "" if label is None else f" in group {label!r}"
+            raise ValueError(
+                "`population='treated'` needs people who received the treatment, got none in "
+                f"arm {arm!r}{where}"
+            )
+        e = self.propensity[rows][:, a]
+        return averages.treated_average(psi, signals.value, treated, e, weight)
 
     def _kept(self, trim: tuple[float, float] | None) -> np.ndarray:
         if trim is None:
@@ -169,22 +228,3 @@ class Engine:
             raise ValueError(f"`trim` must be two bounds with 0 <= low < high <= 1, got {trim!r}")
         assert self.propensity is not None
         return np.all((self.propensity >= low) & (self.propensity <= high), axis=1)
-
-    def _treated(
-        self, scaled: np.ndarray, rows: np.ndarray, label: Any
-    ) -> tuple[np.ndarray, np.ndarray]:
-        a = scaled.argmax(axis=1) // self.n_outcomes
-        assert self.propensity is not None
-        weight, e = self.weight[rows], self.propensity[rows][:, a]
-        treated = self.t[rows, None] == a
-        if not (weight @ treated).all():
-            arm = self.treatments.labels[int(a[(weight @ treated).argmin()])]
-            where = "" if label is None else f" in group {label!r}"
-            raise ValueError(
-                "`population='treated'` needs people who received the treatment, got none in "
-                f"arm {arm!r}{where}"
-            )
-        value = self.signals.value[rows] @ scaled.T
-        return averages.treated_average(
-            self.signals.psi[rows] @ scaled.T, value, treated, e, weight
-        )

@@ -120,8 +120,8 @@ class Groups:
         ----------
         t : ndarray of shape (n,) or (n, n_treatments)
         y : ndarray of shape (n, n_outcomes)
-        value : ndarray of shape (n, n_cells)
-            What the networks expect at x.
+        value : ndarray of shape (n, n_params)
+            What the networks say of x.
         chance : ndarray of shape (n,)
             Probability of the arm that a row is in; ones for doses.
 

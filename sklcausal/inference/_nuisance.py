@@ -17,12 +17,12 @@ from torch.nn import functional as F
 from sklcausal._cross_fit import CrossFit
 from sklcausal._draws import Batch
 from sklcausal._encoding import Outcomes, Treatments
-from sklcausal._ensemble import Recipe
+from sklcausal._ensemble import Recipe, Start
+from sklcausal._models import PotentialOutcomes
 from sklcausal._screening import Candidate
-from sklcausal.inference._law import ArmLaw, MomentLaw
+from sklcausal.inference._law import ArmLaw, MomentLaw, NodeLaw, residual_steps
 from sklcausal.inference._units import EngineUnits
 from sklcausal.nn._bodies import MultiHeadMLP
-from sklcausal.structural import PotentialOutcomes
 
 MAX_CALIBRATION_ROWS = 50_000
 TEMPERATURES = np.geomspace(0.25, 8.0, 121)
@@ -107,7 +107,7 @@ class PropensityNet:
             cross_entropy,
             np.zeros((len(t), 1)),
             t,
-            start=lambda rows: _log_shares(t[rows], weight[rows], n_arms),
+            start=lambda rows: Start(_log_shares(t[rows], weight[rows], n_arms)),
             candidates=settings.candidates,
             label="propensity",
         )
@@ -133,12 +133,14 @@ class PropensityNet:
             found[k] = TEMPERATURES[loss.argmin()]
         return found
 
-    def law(self, units: EngineUnits, fold: int | None = None) -> ArmLaw:
+    def law(self, units: EngineUnits, quadratic: bool, fold: int | None = None) -> ArmLaw:
         """Return what inference averages over.
 
         Parameters
         ----------
         units : EngineUnits
+            Not needed.
+        quadratic : bool
             Not needed.
         fold : int or None, default=None
             Which a second stage may not see; None for a first stage.
@@ -209,7 +211,7 @@ class ObservationNet:
             lambda module, batch: batch.mean(model.batch_loss(batch.y, batch.t, module(batch.X))),
             seen,
             t,
-            start=lambda rows: model.start(seen[rows], t[rows], weight[rows]),
+            start=lambda rows: Start(model.start(seen[rows], t[rows], weight[rows])),
             candidates=settings.candidates,
             label="observation",
         )
@@ -262,8 +264,8 @@ class MomentNet:
             settings.recipe(2 * k),
             _TreatmentLikelihood(torch.as_tensor(self.is_binary, device=cross_fit.options.device)),
             t,
-            standardise=~self.is_binary,
-            start=lambda rows: np.zeros(2 * k),
+            standardise=(~self.is_binary, np.zeros(0, dtype=bool)),
+            start=lambda rows: Start(np.zeros(2 * k)),
             candidates=settings.candidates,
             label="treatment",
         )
@@ -284,9 +286,14 @@ class MomentNet:
         known = self.sd_ > 0  # of pairs, a second stage's own fold is left out
         residual = np.where(known, t - self.mean_, 0.0) / np.where(known, self.sd_, 1.0)
         weight = np.broadcast_to(cross_fit.row_weight[:, None], residual.shape)[..., 0].ravel()
-        covariance = np.atleast_2d(np.cov(residual.reshape(-1, k).T, aweights=weight))
+        residual = residual.reshape(-1, k)
+        covariance = np.atleast_2d(np.cov(residual.T, aweights=weight))
         sd = np.sqrt(np.diag(covariance))
         self.correlation_ = covariance / np.outer(sd, sd)
+        seen = known.reshape(-1, k).any(axis=1)
+        self.steps_ = residual_steps(
+            residual[seen], weight[seen], self.correlation_, self.is_binary
+        )
         return self
 
     def _moments(self, theta: np.ndarray, member: int) -> tuple[np.ndarray, np.ndarray]:
@@ -314,22 +321,28 @@ class MomentNet:
             found[k] = np.sqrt(squares)
         return found
 
-    def law(self, units: EngineUnits, fold: int | None = None) -> MomentLaw:
+    def law(
+        self, units: EngineUnits, quadratic: bool, fold: int | None = None
+    ) -> MomentLaw | NodeLaw:
         """Return what inference averages over.
 
         Parameters
         ----------
         units : EngineUnits
             In which inference computes.
+        quadratic : bool
+            Whether means and covariances are enough.
         fold : int or None, default=None
             Which a second stage may not see; None for a first stage.
 
         Returns
         -------
-        MomentLaw
+        MomentLaw or NodeLaw
         """
         mean, sd = (m if fold is None else m[fold] for m in (self.mean_, self.sd_))
-        return MomentLaw(units.treatments(mean), sd / units.t_scale, self.correlation_)
+        if quadratic:
+            return MomentLaw(units.treatments(mean), sd / units.t_scale, self.correlation_)
+        return NodeLaw(mean, sd, self.steps_, self.is_binary, units.t_loc, units.t_scale)
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Average the members' means for new rows.

@@ -242,8 +242,8 @@ class Projection:
         Parameters
         ----------
         regressors : ndarray of shape (n, n_regressors)
-        combine : ndarray of shape (n_contrasts, n_outputs)
-            Contrasts as combinations of the outputs.
+        combine : ndarray of shape (n_contrasts, n_outputs) or (1 or n, n_contrasts, n_outputs)
+            Contrasts as combinations of the outputs, the same for all rows or not.
 
         Returns
         -------
@@ -251,6 +251,13 @@ class Projection:
         moves : ndarray of shape (n, n_contrasts, n_root)
             Moves by independent standard normal errors; squares add up to the variance.
         """
+        if combine.ndim == 3 and len(combine) > 1:
+            value = (combine @ (regressors @ self.coef)[:, :, None])[:, :, 0]
+            by_output = np.stack(
+                [regressors @ self.root[:, o].T for o in range(combine.shape[2])], axis=1
+            )
+            return value, combine @ by_output
+        combine = combine.reshape(-1, combine.shape[-1])
         by_contrast = np.einsum("co,roq->cqr", combine, self.root)
         moves = np.stack([regressors @ part for part in by_contrast], axis=1)
         return regressors @ self.coef @ combine.T, moves

@@ -1,4 +1,4 @@
-"""An ensemble and what turns its outputs into theta in the units of the engine."""
+"""An ensemble and what turns its outputs into theta in outcome units."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -10,47 +10,54 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from sklcausal._cross_fit import CrossFit
 from sklcausal._ensemble import Ensemble
-from sklcausal.structural._base import StructuralModel, Units
-
-
-class CellRegression(StructuralModel):
-    """Let theta be the cells themselves, fitted to influence values by squared error."""
-
-    def to_outcome_units(self, theta: np.ndarray, units: Units) -> np.ndarray:
-        """Map cells from the units of training to those of the engine.
-
-        Parameters
-        ----------
-        theta : ndarray of shape (n_members, n, n_cells)
-        units : Units
-
-        Returns
-        -------
-        ndarray of shape (n_members, n, n_cells)
-        """
-        return units.y_loc[:, None, :] + theta * units.y_scale[:, None, :]
+from sklcausal._models._base import StructuralModel
+from sklcausal.inference._units import Affine
 
 
 @dataclass
 class ThetaNet:
-    """Predict theta, cells and features of rows.
+    """Predict theta, mean outcomes and features of rows.
 
     Attributes
     ----------
     ensemble : Ensemble
     model : StructuralModel
-    units : Units
-        Of each member's training, relative to the engine.
+        What the parameters mean.
+    inner : Affine
+        From the units of each member's training to those of the engine.
+    outer : Affine
+        Of one member: from the units of the engine to outcome units.
     columns : ndarray of int or None
         Columns of X that the networks read; None for all.
     """
 
     ensemble: Ensemble
     model: StructuralModel
-    units: Units
+    inner: Affine
+    outer: Affine
     columns: np.ndarray | None = None
+
+    @property
+    def decode(self) -> Affine:
+        """From the units of each member's training to outcome units."""
+        return self.inner.then(self.outer)
+
+    def inner_theta(self, X: np.ndarray, k: int, rows: np.ndarray) -> np.ndarray:
+        """Compute theta of given rows with one member, in the units of the engine.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+        k : int
+        rows : ndarray of int
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_params)
+        """
+        raw, _ = self.ensemble.member(k, self.seen(X), rows)
+        return self.inner.of_member(k)(raw[None])[0]
 
     def seen(self, X: np.ndarray) -> np.ndarray:
         """Return the columns that the networks read.
@@ -65,34 +72,21 @@ class ThetaNet:
         """
         return X if self.columns is None else X[:, self.columns]
 
-    def cells(self, theta: np.ndarray) -> np.ndarray:
-        """Compute the cells.
+    def means(self, theta: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """Average the members' mean outcomes at treatments.
 
         Parameters
         ----------
-        theta : ndarray of shape (..., n_params)
+        theta : ndarray of shape (n_members, n, n_params)
+        t : ndarray of shape (1 or n, n_points) for arms, (1 or n, n_points, n_treatments) for doses
 
         Returns
         -------
-        ndarray of shape (..., n_cells)
+        ndarray of shape (n, n_points, n_outcomes)
         """
-        return self.model.cells(torch.as_tensor(theta)).numpy()
-
-    def held_out(self, cross_fit: CrossFit) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Compute theta and features of each fold with the member that never saw it.
-
-        Parameters
-        ----------
-        cross_fit : CrossFit
-
-        Yields
-        ------
-        rows : ndarray of int
-        theta : ndarray of shape (n_rows, n_params)
-        features : ndarray of shape (n_rows, n_heads, n_hidden)
-        """
-        for k, rows in cross_fit.held_out():
-            yield rows, *self.member(k, cross_fit.X, rows)
+        points = torch.as_tensor(t, device="cpu")
+        with torch.no_grad():
+            return self.model.means_at(torch.as_tensor(theta), points).mean(dim=0).numpy()
 
     def member(self, k: int, X: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Compute theta and features of given rows with one member.
@@ -109,8 +103,7 @@ class ThetaNet:
         features : ndarray of shape (n_rows, n_heads, n_hidden)
         """
         raw, features = self.ensemble.member(k, self.seen(X), rows)
-        theta = self.model.to_outcome_units(raw[None].astype(float), self.units.of(k))[0]
-        return theta, features
+        return self.decode.of_member(k)(raw[None])[0], features
 
     def theta(self, X: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
         """Compute theta of all members, chunk by chunk of rows.
@@ -124,8 +117,8 @@ class ThetaNet:
         rows : slice
         theta : ndarray of shape (n_members, n_chunk, n_params)
         """
-        for rows, raw in self.ensemble.theta(self.seen(X)):
-            yield rows, self.model.to_outcome_units(raw.astype(float), self.units)
+        for rows, theta, _ in self.with_features(X):
+            yield rows, theta
 
     def with_features(self, X: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
         """Compute theta and features of all members, chunk by chunk of rows.
@@ -140,5 +133,20 @@ class ThetaNet:
         theta : ndarray of shape (n_members, n_chunk, n_params)
         features : ndarray of shape (n_members, n_chunk, n_heads, n_hidden)
         """
+        decode = self.decode
         for rows, raw, features in self.ensemble.with_features(self.seen(X)):
-            yield rows, self.model.to_outcome_units(raw.astype(float), self.units), features
+            yield rows, decode(raw), features
+
+    def sensitivity(self, k: int) -> np.ndarray:
+        """Return how theta of one member moves with the outputs of its last layers.
+
+        Parameters
+        ----------
+        k : int
+
+        Returns
+        -------
+        ndarray of shape (n_outputs, n_params)
+        """
+        spread = self.ensemble.start.spread
+        return self.decode.matrix[k] if spread is None else spread[k] @ self.decode.matrix[k]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sklcausal.structural._base import Units
+from sklcausal._models._base import StructuralModel, Units
 
 
 @dataclass
@@ -27,25 +27,29 @@ class EngineUnits:
     t_scale: np.ndarray
 
     @classmethod
-    def learn(cls, y: np.ndarray, t: np.ndarray, standardise: np.ndarray) -> EngineUnits:
+    def learn(
+        cls, y: np.ndarray, t: np.ndarray, standardise: tuple[np.ndarray, np.ndarray]
+    ) -> EngineUnits:
         """Take mean and standard deviation of what may be standardised.
 
         Parameters
         ----------
         y : ndarray of shape (n_samples, n_outcomes)
         t : ndarray of shape (n_samples,) or (n_samples, n_treatments)
-        standardise : ndarray of bool of shape (n_outcomes,)
+        standardise : tuple of ndarray of bool
+            Which outcomes, and which treatments.
 
         Returns
         -------
         EngineUnits
         """
+        of_y, of_t = standardise
         doses = t if t.ndim == 2 else np.empty((len(t), 0))
         return cls(
-            np.where(standardise, np.nanmean(y, axis=0), 0.0),
-            np.where(standardise, np.nanstd(y, axis=0), 1.0),
-            doses.mean(axis=0),
-            doses.std(axis=0),
+            np.where(of_y, np.nanmean(y, axis=0), 0.0),
+            np.where(of_y, np.nanstd(y, axis=0), 1.0),
+            np.where(of_t, doses.mean(axis=0), 0.0),
+            np.where(of_t, doses.std(axis=0), 1.0),
         )
 
     def outcomes(self, y: np.ndarray) -> np.ndarray:
@@ -92,31 +96,83 @@ class EngineUnits:
             members.t_scale / self.t_scale,
         )
 
-    def cell_scale(self, n_cells: int) -> np.ndarray:
-        """Return what a difference of cells is multiplied with to be in outcome units.
-
-        Parameters
-        ----------
-        n_cells : int
+    def alone(self) -> Units:
+        """Return these units as those of a single member.
 
         Returns
         -------
-        ndarray of shape (n_cells,)
+        Units
         """
-        if len(self.t_scale) == 0:
-            return np.tile(self.y_scale, n_cells // len(self.y_scale))
-        by_treatment = np.concatenate([[1.0], 1 / self.t_scale])
-        return (by_treatment[:, None] * self.y_scale).ravel()
+        return Units(self.y_loc[None], self.y_scale[None], self.t_loc[None], self.t_scale[None])
 
-    def cell_origin(self, n_cells: int) -> np.ndarray:
-        """Return what is added to the mean outcome of an arm to be in outcome units.
+
+@dataclass(frozen=True)
+class Affine:
+    """Map parameters of every member to other units: ``shift + theta @ matrix``.
+
+    Attributes
+    ----------
+    shift : ndarray of shape (n_members, n_params)
+    matrix : ndarray of shape (n_members, n_params, n_params)
+    """
+
+    shift: np.ndarray
+    matrix: np.ndarray
+
+    @classmethod
+    def of(cls, model: StructuralModel, units: Units) -> Affine:
+        """Take down how a model maps its parameters to outcome units.
 
         Parameters
         ----------
-        n_cells : int
+        model : StructuralModel
+        units : Units
 
         Returns
         -------
-        ndarray of shape (n_cells,)
+        Affine
         """
-        return np.resize(self.y_loc, n_cells) if len(self.t_scale) == 0 else np.zeros(n_cells)
+        n_members, p = len(units.y_loc), model.n_params_
+        probes = np.vstack([np.zeros((1, p)), np.eye(p)])
+        found = model.to_outcome_units(np.tile(probes, (n_members, 1, 1)), units)
+        return cls(found[:, 0], found[:, 1:] - found[:, :1])
+
+    def __call__(self, theta: np.ndarray) -> np.ndarray:
+        """Map parameters of all members.
+
+        Parameters
+        ----------
+        theta : ndarray of shape (n_members, n, n_params)
+
+        Returns
+        -------
+        ndarray of shape (n_members, n, n_params)
+        """
+        return self.shift[:, None] + theta @ self.matrix
+
+    def of_member(self, k: int) -> Affine:
+        """Return the map of one member.
+
+        Parameters
+        ----------
+        k : int
+
+        Returns
+        -------
+        Affine
+        """
+        return Affine(self.shift[[k]], self.matrix[[k]])
+
+    def then(self, other: Affine) -> Affine:
+        """Map on to further units.
+
+        Parameters
+        ----------
+        other : Affine
+            Of one member, for all.
+
+        Returns
+        -------
+        Affine
+        """
+        return Affine(other.shift + self.shift @ other.matrix[0], self.matrix @ other.matrix[0])

@@ -116,7 +116,7 @@ class SLearner(BaseThetaEstimator):
         "widths": ["array-like"],
     }
     _treatment_kinds = ("discrete",)
-    _features_by_difference = True
+    _shared_head = True
 
     widths: Sequence[int] = (50, 50, 50)
 

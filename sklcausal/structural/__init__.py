@@ -2,8 +2,44 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
-from sklcausal.structural._base import StructuralModel
-from sklcausal.structural._linear import Linear
-from sklcausal.structural._potential_outcomes import PotentialOutcomes
+from sklcausal._models import (
+    FractionalLogit,
+    Gamma,
+    GeneralizedLinear,
+    IndexModel,
+    InteractionBasis,
+    Linear,
+    LogBasis,
+    Logit,
+    MomentModel,
+    NegativeBinomial,
+    Poisson,
+    PolynomialBasis,
+    PotentialOutcomes,
+    Probit,
+    Quantile,
+    SplineBasis,
+    StructuralModel,
+    TreatmentBasis,
+)
 
-__all__ = ["Linear", "PotentialOutcomes", "StructuralModel"]
+__all__ = [
+    "FractionalLogit",
+    "Gamma",
+    "GeneralizedLinear",
+    "IndexModel",
+    "InteractionBasis",
+    "Linear",
+    "LogBasis",
+    "Logit",
+    "MomentModel",
+    "NegativeBinomial",
+    "Poisson",
+    "PolynomialBasis",
+    "PotentialOutcomes",
+    "Probit",
+    "Quantile",
+    "SplineBasis",
+    "StructuralModel",
+    "TreatmentBasis",
+]

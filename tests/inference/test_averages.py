@@ -32,7 +32,7 @@ def fitted(data):
 
 def aipw(est, data):
     """Rebuild the influence values of the arms' means from the fitted parts."""
-    value = est.engine_.signals.value * est.units_.y_scale + est.units_.y_loc
+    value = est.engine_.cells().value
     residual = data.y[:, None] - value
     return value, value + np.eye(3)[data.T] * residual / est.propensity_
 
@@ -134,7 +134,7 @@ def test_clusters_sum_errors():
     household = np.repeat(np.arange(300), 2)
     est = TARNet(**SMALL).fit(X, T, y, cluster=household)
     assert (est.folds_[::2] == est.folds_[1::2]).all()
-    psi = est.engine_.signals.psi * est.units_.y_scale
+    psi = est.engine_.cells().psi
     effect = (psi[:, 1] - psi[:, 0]).reshape(300, 2).mean(axis=1)
     se = effect.std(ddof=1) / np.sqrt(300)
     low, high = est.ate_interval()

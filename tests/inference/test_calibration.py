@@ -25,7 +25,7 @@ BLIND = {
 def test_residuals_lose_their_trend_in_every_arm(outcome):
     data = make_confounded(1500, outcome=outcome, random_state=0)
     est = TARNet(**BLIND, outcome=outcome).fit(data.X, data.T, data.y)
-    value = est.engine_.signals.value * est.units_.y_scale + est.units_.y_loc
+    value = est.engine_.cells().value
     for arm in (0, 1):
         own = data.T == arm
         left = data.y[own] - value[own, arm]
@@ -40,7 +40,7 @@ def test_residuals_lose_their_trend_in_every_arm(outcome):
 def test_calibration_equals_longhand_least_squares():
     data = make_confounded(1500, random_state=1)
     est = TARNet(**BLIND).fit(data.X, data.T, data.y)
-    value = est.engine_.signals.value * est.units_.y_scale + est.units_.y_loc
+    value = est.engine_.cells().value
     residual = data.y - value[np.arange(1500), data.T]
     # nothing linear in x can be gained any more
     for arm in (0, 1):
@@ -63,6 +63,6 @@ def test_constant_networks_and_wrong_propensities_are_made_up_for():
 def test_small_arms_are_left_alone():
     data = make_confounded(150, random_state=0)
     est = TARNet(**BLIND).fit(data.X, data.T, data.y)
-    value = est.engine_.signals.value * est.units_.y_scale + est.units_.y_loc
+    value = est.engine_.cells().value
     means = [abs((data.y - value[:, a])[data.T == a].mean()) for a in (0, 1)]
     assert max(means) > 0.1  # as the networks that learn nothing left them

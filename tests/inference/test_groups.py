@@ -37,7 +37,7 @@ def band(data):
 
 
 def psi_of(est):
-    psi = est.engine_.signals.psi * est.units_.y_scale
+    psi = est.engine_.cells().psi
     return psi[:, 1:] - psi[:, :1]
 
 

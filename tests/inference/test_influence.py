@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from sklcausal.inference import ArmLaw, MomentLaw, influence_values
+from sklcausal.inference import ArmLaw, InfluenceFunction, MomentLaw
 from sklcausal.structural import Linear, PotentialOutcomes
 
 
@@ -20,13 +20,14 @@ class ThreeArms:
 
 class Doses:
     def __init__(self, k):
-        self.kind = "dose" if k == 1 else "simultaneous"
+        self.kind, self.n_arms = "dose" if k == 1 else "simultaneous", 0
         self.names = tuple(f"T{i}" for i in range(k))
 
 
 class Kinds:
     def __init__(self, *kinds):
         self.kinds, self.n_outcomes, self.has_missing = kinds, len(kinds), False
+        self.one_dim = self.n_outcomes == 1
 
 
 MEAN = {"continuous": lambda v: v, "binary": expit, "count": np.exp}
@@ -50,7 +51,7 @@ def test_arms_give_augmented_inverse_propensity_weighting(kind):
     mean = MEAN[kind](theta)
     y = draw_outcome(kind, mean[np.arange(n), t], rng)
     model = PotentialOutcomes().setup(ThreeArms(), Kinds(kind))
-    signals = influence_values(model, y[:, None], t, theta, ArmLaw(propensity))
+    signals = InfluenceFunction(model)(y[:, None], t, theta, ArmLaw(propensity))
     received = np.eye(3)[t]
     aipw = mean + received * (y[:, None] - mean) / propensity
     np.testing.assert_allclose(signals.psi, aipw, rtol=1e-10, atol=1e-10)
@@ -66,7 +67,7 @@ def test_outcomes_of_mixed_kinds_do_not_disturb_each_other():
     mean = np.stack([MEAN[k](theta[:, :, m]) for m, k in enumerate(kinds)], axis=2)
     y = rng.integers(2, size=(n, 3)).astype(float)
     model = PotentialOutcomes().setup(Arms(), Kinds(*kinds))
-    signals = influence_values(model, y, t, theta.reshape(n, -1), ArmLaw(propensity))
+    signals = InfluenceFunction(model)(y, t, theta.reshape(n, -1), ArmLaw(propensity))
     weight = (np.eye(2)[t] / propensity)[:, :, None]
     aipw = mean + weight * (y[:, None] - mean)
     np.testing.assert_allclose(signals.psi, aipw.reshape(n, -1), rtol=1e-10, atol=1e-10)
@@ -81,7 +82,7 @@ def test_dose_gives_the_residual_over_variance_form():
     y = rng.normal(size=n)
     model = Linear().setup(Doses(1), Kinds("continuous"))
     law = MomentLaw(mean[:, None], sd[:, None], np.ones((1, 1)))
-    signals = influence_values(model, y[:, None], t[:, None], theta, law)
+    signals = InfluenceFunction(model)(y[:, None], t[:, None], theta, law)
     residual = y - theta[:, 0] - theta[:, 1] * t
     slope = theta[:, 1] + (t - mean) / sd**2 * residual
     np.testing.assert_allclose(signals.psi[:, 1], slope, rtol=1e-9)
@@ -95,7 +96,7 @@ def test_simultaneous_treatments_solve_the_joint_covariance():
     correlation = np.array([[1, 0.5, 0.2], [0.5, 1, -0.3], [0.2, -0.3, 1]])
     t, y = mean + rng.normal(size=(n, k)), rng.normal(size=n)
     model = Linear().setup(Doses(k), Kinds("continuous"))
-    signals = influence_values(model, y[:, None], t, theta, MomentLaw(mean, sd, correlation))
+    signals = InfluenceFunction(model)(y[:, None], t, theta, MomentLaw(mean, sd, correlation))
     for i in range(n):
         b, m = np.r_[1, t[i]], np.r_[1, mean[i]]
         hessian = np.outer(m, m)
@@ -121,7 +122,7 @@ def test_sign_and_orthogonality_without_noise(delta):
     for arm in (0, 1):
         y = expit(truth[:, [arm]])
         t = np.full(len(x), arm)
-        signals = influence_values(model, y, t, wrong, ArmLaw(propensity))
+        signals = InfluenceFunction(model)(y, t, wrong, ArmLaw(propensity))
         averaged += (propensity[:, arm] * (signals.psi[:, 1] - signals.psi[:, 0])).mean()
         plug_in = (signals.value[:, 1] - signals.value[:, 0]).mean()
     effect = (expit(truth[:, 1]) - expit(truth[:, 0])).mean()
@@ -142,8 +143,9 @@ def test_origin_of_the_dose_does_not_undo_the_correction():
     theta = np.column_stack([np.zeros(n), np.full(n, 1.2)])
     model = Linear().setup(Doses(1), Kinds("continuous"))
     law = MomentLaw((10 + x)[:, None], np.ones((n, 1)), np.ones((1, 1)))
-    signals = influence_values(model, y[:, None], t[:, None], theta, law)
-    assert signals.n_regularised == 0
+    influence = InfluenceFunction(model)
+    assert influence.corrections(y[:, None], t[:, None], theta, law).n_regularised == 0
+    signals = influence(y[:, None], t[:, None], theta, law)
     assert signals.psi[:, 1].mean() == pytest.approx(1.0, abs=4 * signals.psi[:, 1].std() / n**0.5)
 
 
@@ -151,7 +153,7 @@ def test_saturated_probabilities_stay_finite():
     theta = np.array([[-800.0, 800.0], [60.0, -60.0]])
     model = PotentialOutcomes().setup(Arms(), Kinds("binary"))
     law = ArmLaw(np.full((2, 2), 0.5))
-    signals = influence_values(model, np.array([[0.0], [1.0]]), np.array([1, 0]), theta, law)
+    signals = InfluenceFunction(model)(np.array([[0.0], [1.0]]), np.array([1, 0]), theta, law)
     assert np.isfinite(signals.psi).all()
 
 
@@ -160,6 +162,6 @@ def test_chunks_do_not_change_the_values(monkeypatch):
     theta, t = rng.normal(size=(50, 2)), rng.integers(2, size=50)
     y, law = rng.normal(size=(50, 1)), ArmLaw(np.full((50, 2), 0.5))
     model = PotentialOutcomes().setup(Arms(), Kinds("continuous"))
-    whole = influence_values(model, y, t, theta, law).psi
+    whole = InfluenceFunction(model)(y, t, theta, law).psi
     monkeypatch.setattr("sklcausal.inference._influence.CHUNK", 7)
-    np.testing.assert_array_equal(influence_values(model, y, t, theta, law).psi, whole)
+    np.testing.assert_array_equal(InfluenceFunction(model)(y, t, theta, law).psi, whole)

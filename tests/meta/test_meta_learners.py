@@ -22,10 +22,9 @@ def silu(x):
     return x / (1 + np.exp(-x))
 
 
-def engine_to_outcome(est, k, theta):
-    units = est.theta_net_.units
-    inner = units.y_loc[k, 0] + theta * units.y_scale[k, 0]
-    return est.units_.y_loc[0] + inner * est.units_.y_scale[0]
+def to_outcome(est, k, arm, theta):
+    decode = est.theta_net_.decode
+    return decode.shift[k, arm] + theta * decode.matrix[k, arm, arm]
 
 
 def encoded(est, k, X):
@@ -52,7 +51,7 @@ def test_t_learner_equals_longhand(data):
             rest, last = "body.heads.rest.layers.0", "body.heads.last"
             h = silu(h @ w[f"{rest}.weight"][k, arm] + w[f"{rest}.bias"][k, arm])
             theta = (h @ w[f"{last}.weight"][k, arm] + w[f"{last}.bias"][k, arm])[:, 0]
-            expected[:, arm] += engine_to_outcome(est, k, theta) / 2
+            expected[:, arm] += to_outcome(est, k, arm, theta) / 2
     np.testing.assert_allclose(est.potential_outcomes(data.X), expected, atol=1e-5)
 
 
@@ -67,7 +66,7 @@ def test_s_learner_equals_longhand(data):
             h = silu(h @ w["body.first.weight"][k] + w["body.first.bias"][k])
             h = silu(h @ w["body.rest.layers.0.weight"][k] + w["body.rest.layers.0.bias"][k])
             theta = (h @ w["body.last.weight"][k] + w["body.last.bias"][k])[:, 0]
-            expected[:, arm] += engine_to_outcome(est, k, theta) / 2
+            expected[:, arm] += to_outcome(est, k, arm, theta) / 2
     np.testing.assert_allclose(est.potential_outcomes(data.X), expected, atol=1e-5)
 
 

@@ -50,9 +50,8 @@ def test_forward_equals_longhand(fitted):
             h = silu(h @ w[f"{rest}.weight"][k, arm] + w[f"{rest}.bias"][k, arm])
             last = "body.heads.last"
             theta = (h @ w[f"{last}.weight"][k, arm] + w[f"{last}.bias"][k, arm])[:, 0]
-            units = est.theta_net_.units
-            theta = units.y_loc[k, 0] + theta * units.y_scale[k, 0]
-            expected[:, arm] += (est.units_.y_loc[0] + theta * est.units_.y_scale[0]) / 2
+            decode = est.theta_net_.decode
+            expected[:, arm] += (decode.shift[k, arm] + theta * decode.matrix[k, arm, arm]) / 2
     np.testing.assert_allclose(est.potential_outcomes(data.X), expected, atol=1e-5)
 
 

@@ -15,12 +15,13 @@ class Arms:
 
 
 class Doses:
-    kind, names = "simultaneous", ("a", "b")
+    kind, names, n_arms = "simultaneous", ("a", "b"), 0
 
 
 class Kinds:
     def __init__(self, *kinds):
         self.kinds, self.n_outcomes, self.has_missing = kinds, len(kinds), False
+        self.one_dim = self.n_outcomes == 1
 
 
 LOSS = {
@@ -89,10 +90,10 @@ class Exponential(StructuralModel):
 
     def loss(self, y, t, theta):
         rate = torch.exp(theta[0] + theta[1] * t)
-        return rate * y[0] - torch.log(rate)
+        return rate * y - torch.log(rate)
 
     def mean(self, theta, t):
-        return torch.exp(-theta[0] - theta[1] * t)[None]
+        return torch.exp(-theta[0] - theta[1] * t)
 
 
 def test_a_model_written_for_one_row_is_mapped_over_rows():

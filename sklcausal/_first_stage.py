@@ -1,0 +1,278 @@
+"""What inference needs beside theta(x): the treatment's law, chances, Hessians, corrections."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from sklcausal._cross_fit import CrossFit
+from sklcausal._fit_data import FitData
+from sklcausal._models import StructuralModel
+from sklcausal._models._checks import follows_from_mean
+from sklcausal._screening import Candidate
+from sklcausal.exceptions import IntervalNotAvailableError
+from sklcausal.inference._calibration import calibrate
+from sklcausal.inference._engine import Engine
+from sklcausal.inference._hessian import GivenHessian, Hessian, LawHessian, ObservedHessian
+from sklcausal.inference._influence import compute_corrections
+from sklcausal.inference._law import ArmLaw, TreatmentLaw, marginal_law
+from sklcausal.inference._learned_hessian import HessianNet, row_hessians
+from sklcausal.inference._nuisance import (
+    MomentNet,
+    NuisanceSettings,
+    ObservationNet,
+    PropensityNet,
+)
+from sklcausal.inference._targets import Cells
+from sklcausal.inference._theta_net import ThetaNet
+from sklcausal.inference._units import EngineUnits
+
+N_BINS = 8
+LAW_CANDIDATES = (Candidate(None, 1.0), Candidate(N_BINS, 3.0))
+LAW_WIDTHS = (50, 50)
+LEARNED = ("cholesky", "entrywise")
+
+
+@dataclass
+class Nuisances:
+    """Networks of the treatment and of what is observed.
+
+    Attributes
+    ----------
+    law_net : PropensityNet, MomentNet or None
+        None where the treatment's law is known or does not depend on x.
+    observation_net : ObservationNet or None
+        None where every outcome is observed.
+    """
+
+    law_net: PropensityNet | MomentNet | None = None
+    observation_net: ObservationNet | None = None
+
+
+@dataclass
+class FirstStage:
+    """Fit the nuisances of a network for theta(x).
+
+    Attributes
+    ----------
+    data : FitData
+    cross_fit : CrossFit
+        Of the networks for theta.
+    model : StructuralModel
+    units : EngineUnits
+    train_theta : callable
+        Trains networks for theta with other members.
+    activation : str
+    clip : float
+        Smallest probability of an arm, or of being observed.
+    assignment : {'observational', 'randomised'}
+        Whether the treatment may depend on x.
+    hessian : {'auto', 'structured', 'cholesky', 'entrywise'}
+        How the expected Hessian is found.
+    """
+
+    data: FitData
+    cross_fit: CrossFit
+    model: StructuralModel
+    units: EngineUnits
+    train_theta: Callable[[CrossFit], ThetaNet]
+    activation: str
+    clip: float
+    assignment: str = "observational"
+    hessian: str = "auto"
+
+    def fit(self, net: ThetaNet) -> Engine:
+        """Compute the corrections of all rows.
+
+        Parameters
+        ----------
+        net : ThetaNet
+
+        Returns
+        -------
+        Engine
+        """
+        has_validation = any(len(member.valid) for member in self.cross_fit.members)
+        some = LAW_CANDIDATES if has_validation else LAW_CANDIDATES[:1]
+        self.nuisances = self._fit_nuisances(self.cross_fit, some, some)
+        law = self._law(self.nuisances)
+        theta = self.cross_fit.out_of_fold(partial(net.inner_theta, self.cross_fit.X))
+        gates = net.ensemble.importance(self.data.X.shape[1]).mean(axis=0)
+        every = np.ones(len(theta), dtype=bool)
+        theta = self._calibrated(theta, gates, every)
+        self.method = self._choose(theta)
+        if self.method in LEARNED:
+            hessian = self._learn_hessian(theta, law, some)
+        else:
+            hessian = LawHessian(law)
+            self.method = hessian.method
+        hessian = self._observed(hessian, self.nuisances)
+        data = self.data
+        engine = Engine(self.model, self.units, data.treatments, self._target_law())
+        return engine.fit(self.y, self.t, theta, hessian, law, data.weight, data.cluster)
+
+    @property
+    def y(self) -> np.ndarray:
+        """Outcomes in the units of the engine."""
+        return self.units.outcomes(self.data.y)
+
+    @property
+    def t(self) -> np.ndarray:
+        """Treatments in the units of the engine."""
+        return self.units.treatments(self.data.t)
+
+    # -- nuisances --------------------------------------------------------------------------
+
+    def _settings(self, candidates: Sequence[Candidate]) -> NuisanceSettings:
+        return NuisanceSettings(LAW_WIDTHS, self.activation, candidates, self.clip)
+
+    def _quieter(self, cross_fit: CrossFit) -> CrossFit:
+        patience = max(5, cross_fit.options.patience // 2)
+        return cross_fit.with_options(callbacks=None, patience=patience)
+
+    def _fit_nuisances(
+        self,
+        cross_fit: CrossFit,
+        of_law: Sequence[Candidate],
+        of_observation: Sequence[Candidate],
+    ) -> Nuisances:
+        data, found = self.data, Nuisances()
+        cross_fit = self._quieter(cross_fit)
+        if data.propensity is None and self.assignment == "observational":
+            settings, treatments = self._settings(of_law), data.treatments
+            if treatments.kind == "discrete":
+                net = PropensityNet()
+                found.law_net = net.fit(cross_fit, data.t, treatments.n_arms, settings)
+            else:
+                found.law_net = MomentNet().fit(cross_fit, data.t, treatments.is_binary, settings)
+        if data.outcomes.has_missing:
+            settings, seen = self._settings(of_observation), ~np.isnan(data.y)
+            found.observation_net = ObservationNet().fit(
+                cross_fit, data.t, seen, data.treatments, settings
+            )
+        return found
+
+    def _law(self, nuisances: Nuisances, fold: int | None = None) -> TreatmentLaw:
+        data, quadratic = self.data, bool(self.model.quadratic_loss)
+        if nuisances.law_net is not None:
+            return nuisances.law_net.law(self.units, quadratic, fold)
+        if data.propensity is not None:
+            return ArmLaw(data.propensity, is_known=True)
+        weight = self.cross_fit.row_weight
+        return marginal_law(self.t, weight, data.treatments.n_arms, quadratic)
+
+    def _target_law(self) -> TreatmentLaw:
+        """Return the law over which functions of a user's are averaged, in the units of T."""
+        data, net = self.data, self.nuisances.law_net
+        if data.t.ndim == 1:
+            return self._law(self.nuisances)
+        if net is not None:
+            none = np.zeros(data.t.shape[1])
+            plain = replace(self.units, t_loc=none, t_scale=none + 1)
+            return net.law(plain, False)
+        return marginal_law(data.t, self.cross_fit.row_weight, 0, False)
+
+    def _observed(
+        self, hessian: Hessian, nuisances: Nuisances, fold: int | None = None
+    ) -> Hessian:
+        if nuisances.observation_net is None:
+            return hessian
+        chance = nuisances.observation_net.chance_
+        if fold is not None:
+            chance = chance[fold]
+        return ObservedHessian(hessian, chance)
+
+    def _calibrated(self, theta: np.ndarray, gates: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        if not self.model.diagonal_hessian:
+            return theta
+        cluster = None if self.data.cluster is None else self.data.cluster[rows]
+        seen = (self.y[rows], self.t[rows], theta, self.cross_fit.X[rows], gates)
+        return calibrate(self.model, *seen, self.cross_fit.row_weight[rows], cluster)
+
+    # -- Hessians ---------------------------------------------------------------------------
+
+    def _choose(self, theta: np.ndarray) -> str:
+        """Decide whether the Hessian follows from the treatment's law or has to be learned."""
+        if self.hessian == "entrywise":
+            warnings.warn(
+                "hessian='entrywise' regresses every entry of the expected Hessian on its own: a "
+                "close fit of the entries may have a wild inverse; prefer hessian='auto'",
+                UserWarning,
+                stacklevel=7,
+            )
+        if self.hessian != "auto":
+            return self.hessian
+        known = self.model.structured_hessian
+        if known is None:
+            known = follows_from_mean(self.model, self.y, self.t, theta)
+        return "structured" if known else "cholesky"
+
+    def _learn_hessian(
+        self, theta: np.ndarray, law: TreatmentLaw, candidates: Sequence[Candidate]
+    ) -> Hessian:
+        if self.cross_fit.n_members < 3:
+            raise IntervalNotAvailableError(
+                f"a learned Hessian (hessian={self.method!r}) needs `n_folds` of at least 3, "
+                "since it is trained at parameters that were trained on other rows, got "
+                f"n_folds={self.cross_fit.n_members}"
+            )
+        pairs = self.cross_fit.pairs()
+        net = self.train_theta(pairs)
+        by_fold = pairs.out_of_fold(partial(net.inner_theta, pairs.X))
+        hessians = []
+        for k, own in enumerate(by_fold):
+            # the fold itself is not trained on, and holds no parameters of pairs
+            own[self.cross_fit.folds == k] = theta[self.cross_fit.folds == k]
+            hessians.append(row_hessians(self.model, self.y, self.t, own))
+        propensity = law.propensity if isinstance(law, ArmLaw) else None
+        arms = None if propensity is None else self.data.t
+        learned = HessianNet(entrywise=self.method == "entrywise").fit(
+            self._quieter(self.cross_fit),
+            np.stack(hessians),
+            arms,
+            propensity,
+            self._settings(candidates),
+        )
+        return GivenHessian(learned.values_, self.method)
+
+    # -- a second stage ---------------------------------------------------------------------
+
+    def second_stage_signal(self) -> np.ndarray:
+        """Compute influence values of the cells with nuisances that saw neither of two folds.
+
+        Returns
+        -------
+        ndarray of shape (n_folds, n_samples, n_cells)
+            Entry k is for a second stage that may not see fold k, and 0 there.
+        """
+        pairs, first = self.cross_fit.pairs(), self.nuisances
+        net = self.train_theta(pairs)
+        chosen = [
+            [] if used is None else [used.candidate_]
+            for used in (first.law_net, first.observation_net)
+        ]
+        nuisances = self._fit_nuisances(pairs, *chosen)
+        theta = pairs.out_of_fold(partial(net.inner_theta, pairs.X))
+        gates = net.ensemble.importance(self.data.X.shape[1])
+        y, t = self.y, self.t
+        engine = Engine(self.model, self.units, self.data.treatments, None)
+        psi = []
+        for k in range(self.cross_fit.n_members):
+            rows = self.cross_fit.folds != k
+            blind = gates[[k in folds for folds in pairs.unseen]].mean(axis=0)
+            own = self._calibrated(theta[k, rows], blind, rows)
+            hessian: Hessian = LawHessian(self._law(nuisances, k).of(rows))
+            if nuisances.observation_net is not None:
+                chance = nuisances.observation_net.chance_[k, rows]
+                hessian = ObservedHessian(hessian, chance)
+            found = compute_corrections(self.model, y[rows], t[rows], own, hessian)
+            signals = engine.in_outcome_units(found).signals(Cells(self.model))
+            psi.append(np.zeros((len(y), signals.psi.shape[1])))
+            psi[-1][rows] = signals.psi
+        return np.stack(psi)

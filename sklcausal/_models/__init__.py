@@ -1,0 +1,46 @@
+"""Structural outcome models, which `sklcausal.structural` makes public."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+from sklcausal._models._base import StructuralModel
+from sklcausal._models._bases import (
+    InteractionBasis,
+    LogBasis,
+    PolynomialBasis,
+    SplineBasis,
+    TreatmentBasis,
+)
+from sklcausal._models._index import IndexModel, Linear
+from sklcausal._models._moments import MomentModel
+from sklcausal._models._ready import (
+    FractionalLogit,
+    Gamma,
+    GeneralizedLinear,
+    Logit,
+    NegativeBinomial,
+    Poisson,
+    PotentialOutcomes,
+    Probit,
+    Quantile,
+)
+
+__all__ = [
+    "FractionalLogit",
+    "Gamma",
+    "GeneralizedLinear",
+    "IndexModel",
+    "InteractionBasis",
+    "Linear",
+    "LogBasis",
+    "Logit",
+    "MomentModel",
+    "NegativeBinomial",
+    "Poisson",
+    "PolynomialBasis",
+    "PotentialOutcomes",
+    "Probit",
+    "Quantile",
+    "SplineBasis",
+    "StructuralModel",
+    "TreatmentBasis",
+]

@@ -1,0 +1,504 @@
+"""What a structural outcome model says about theta(x): its loss, its mean and its units."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from torch import Tensor
+
+from sklcausal._encoding import Outcomes, Treatments
+from sklcausal._models._rows import check_scalar, map_rows
+from sklcausal.exceptions import ModelError
+
+ANCHOR_ROWS = 20_000
+
+
+@dataclass(frozen=True)
+class Units:
+    """Origin and scale of y and T that each member's network was trained in.
+
+    Attributes
+    ----------
+    y_loc, y_scale : ndarray of shape (n_members, n_outcomes)
+    t_loc, t_scale : ndarray of shape (n_members, n_treatments)
+        Empty on the last axis for arms.
+    """
+
+    y_loc: np.ndarray
+    y_scale: np.ndarray
+    t_loc: np.ndarray
+    t_scale: np.ndarray
+
+    def of(self, member: int) -> Units:
+        """Return the units of one member.
+
+        Parameters
+        ----------
+        member : int
+            Position of the member.
+
+        Returns
+        -------
+        Units
+        """
+        at = [member]
+        return Units(self.y_loc[at], self.y_scale[at], self.t_loc[at], self.t_scale[at])
+
+
+class StructuralModel(BaseEstimator):
+    """Give theta(x) its meaning.
+
+    A subclass says how well theta explains an outcome (`loss`) and which outcome it expects
+    (`mean`); gradients, Hessians and influence values follow by automatic differentiation.
+
+    Notes
+    -----
+    ``loss`` sees y and T as they were given to ``fit``, and theta moves from its best constant on
+    the scale on which single rows pull it, whatever the units of y and T are.
+
+    Arrays of rows go through `batch_loss` and `batch_mean`, whose shapes are those of one row
+    behind any number of leading axes. By default they map `loss` and `mean` over the rows with
+    ``torch.func.vmap``; a model that is written with broadcasting overrides them.
+
+    References
+    ----------
+    .. [1] Farrell, Liang, Misra, "Deep Learning for Individual Heterogeneity", arXiv 2010.14694.
+    """
+
+    # kind of outcome that the model takes, where it takes one only
+    outcome_kind: ClassVar[str | None] = None
+    diagonal_hessian: Any = False
+    symmetric_hessian: ClassVar[bool] = True
+    # whether the expected Hessian follows from `outcome_nodes`; None where that has to be seen
+    structured_hessian: Any = None
+    quadratic_loss: Any = False
+
+    def setup(self, treatments: Treatments, outcomes: Outcomes) -> StructuralModel:
+        """Learn the number of parameters from the data's schema.
+
+        Parameters
+        ----------
+        treatments : Treatments
+            Kind of the treatment and its arms.
+        outcomes : Outcomes
+            Kinds of the outcomes.
+
+        Returns
+        -------
+        self : StructuralModel
+            The model, ready to be used.
+        """
+        self._size(treatments, outcomes)
+        n_params = getattr(self, "n_params", None)
+        if not isinstance(n_params, (int, np.integer)) or n_params < 1:
+            raise ModelError(
+                f"`n_params` of {type(self).__name__} must be a positive integer, got {n_params!r}"
+            )
+        self.n_params_ = self.n_heads_ = int(n_params)
+        return self
+
+    def _size(self, treatments: Treatments, outcomes: Outcomes) -> None:
+        self.n_outcomes_ = outcomes.n_outcomes
+        self.n_treatments_ = 0 if treatments.kind == "discrete" else len(treatments.names)
+        # a function of one row sees numbers where fit got one axis
+        self.scalar_y_, self.scalar_t_ = outcomes.one_dim, treatments.kind == "dose"
+
+    def learn(self, y: np.ndarray, t: np.ndarray, weight: np.ndarray) -> StructuralModel:
+        """Learn what a model needs beside theta(x), such as the knots of a spline.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples, n_outcomes)
+            Outcomes.
+        t : ndarray of shape (n_samples,) or (n_samples, n_treatments)
+            Treatment.
+        weight : ndarray of shape (n_samples,)
+            Row weights.
+
+        Returns
+        -------
+        self : StructuralModel
+            The model, ready to be used.
+        """
+        self.typical_y_ = np.nanmedian(y, axis=0)
+        return self
+
+    def loss(self, y: Tensor, t: Tensor, theta: Tensor) -> Tensor:
+        """Compute the loss of one row.
+
+        Parameters
+        ----------
+        y : Tensor of shape () or (n_outcomes,)
+            Outcome; with an axis if y had two in fit.
+        t : Tensor of shape () for arms and a dose, (n_treatments,) for simultaneous treatments
+            Number of the arm, or doses.
+        theta : Tensor of shape (n_params,)
+            Parameters.
+
+        Returns
+        -------
+        Tensor of shape ()
+            Loss.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define `loss(y, t, theta)`")
+
+    def mean(self, theta: Tensor, t: Tensor) -> Tensor:
+        """Compute the expected outcome of one row.
+
+        Parameters
+        ----------
+        theta : Tensor of shape (n_params,)
+            Parameters.
+        t : Tensor of shape () for arms and a dose, (n_treatments,) for simultaneous treatments
+            Number of the arm, or doses.
+
+        Returns
+        -------
+        Tensor of shape () or (n_outcomes,)
+            Expected outcome; with an axis if y had two in fit.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define `mean(theta, t)`")
+
+    def batch_loss(self, y: Tensor, t: Tensor, theta: Tensor) -> Tensor:
+        """Compute the loss of many rows.
+
+        Parameters
+        ----------
+        y : Tensor of shape (..., n_outcomes)
+            Outcomes.
+        t : Tensor of shape (...) for arms, (..., n_treatments) for doses
+            Treatment.
+        theta : Tensor of shape (..., n_params)
+            Parameters.
+
+        Returns
+        -------
+        Tensor of shape (...)
+            Losses.
+        """
+        n_axes, name = theta.dim() - 1, f"{type(self).__name__}.loss"
+        y, t = y[..., 0] if self.scalar_y_ else y, t[..., 0] if self.scalar_t_ else t
+        return check_scalar(map_rows(self.loss, name, n_axes, y, t, theta), name, n_axes)
+
+    def batch_score(self, y: Tensor, t: Tensor, theta: Tensor) -> Tensor:
+        """Differentiate the loss of every row by its own theta.
+
+        Parameters
+        ----------
+        y : Tensor of shape (..., n_outcomes)
+            Outcomes.
+        t : Tensor of shape (...) for arms, (..., n_treatments) for doses
+            Treatment.
+        theta : Tensor of shape (..., n_params)
+            Parameters.
+
+        Returns
+        -------
+        Tensor of shape (..., n_params)
+            Scores, which can be differentiated once more.
+        """
+        theta = theta if theta.requires_grad else theta.detach().requires_grad_(True)
+        loss = self.batch_loss(y, t, theta).sum()
+        return torch.autograd.grad(loss, theta, create_graph=True)[0]
+
+    def outcome_nodes(self, theta: Tensor, t: Tensor) -> list[tuple[float, Tensor]]:
+        """Return outcomes over which the Hessian is averaged, with their shares.
+
+        By default it is the expected outcome alone, which is exact where the Hessian is affine
+        in y. A model whose Hessian is not may spread the outcomes over their modelled law.
+
+        Parameters
+        ----------
+        theta : Tensor of shape (..., n_params)
+            Parameters.
+        t : Tensor of shape (...) for arms, (..., n_treatments) for doses
+            Treatment.
+
+        Returns
+        -------
+        list of tuple of float and Tensor of shape (..., n_outcomes)
+            Shares and outcomes.
+        """
+        if self.has_mean:
+            return [(1.0, self.batch_mean(theta, t))]
+        typical = torch.as_tensor(self.typical_y_, dtype=theta.dtype, device=theta.device)
+        return [(1.0, typical.expand(*theta.shape[:-1], -1))]
+
+    @property
+    def has_mean(self) -> bool:
+        """Whether the model says which outcome it expects."""
+        return type(self).mean is not StructuralModel.mean
+
+    def batch_mean(self, theta: Tensor, t: Tensor) -> Tensor:
+        """Compute the expected outcome of many rows.
+
+        Parameters
+        ----------
+        theta : Tensor of shape (..., n_params)
+            Parameters.
+        t : Tensor of shape (...) for arms, (..., n_treatments) for doses
+            Treatment.
+
+        Returns
+        -------
+        Tensor of shape (..., n_outcomes)
+            Expected outcomes.
+        """
+        n_axes, name = theta.dim() - 1, f"{type(self).__name__}.mean"
+        t = t[..., 0] if self.scalar_t_ else t
+        found = map_rows(self.mean, name, n_axes, theta, t)
+        if self.scalar_y_:
+            return check_scalar(found, name, n_axes).unsqueeze(-1)
+        if not torch.is_tensor(found) or found.shape[n_axes:] != (self.n_outcomes_,):
+            shape = tuple(found.shape[n_axes:]) if torch.is_tensor(found) else type(found).__name__
+            raise ModelError(
+                f"`{name}` must return a tensor of shape ({self.n_outcomes_},) for a row, got "
+                f"{shape}"
+            )
+        return found
+
+    def means_at(self, theta: Tensor, t: Tensor) -> Tensor:
+        """Compute the expected outcomes of each row at several treatments.
+
+        Parameters
+        ----------
+        theta : Tensor of shape (..., n, n_params)
+            Parameters.
+        t : Tensor of shape (1 or n, n_points) for arms, (1 or n, n_points, n_treatments) for doses
+            Treatments, the same for all rows or not.
+
+        Returns
+        -------
+        Tensor of shape (..., n, n_points, n_outcomes)
+            Expected outcomes.
+        """
+        shape = (*theta.shape[:-1], t.shape[1])
+        spread = theta.unsqueeze(-2).expand(*shape, theta.shape[-1])
+        return self.batch_mean(spread, t.expand(*shape, *t.shape[2:]))
+
+    def cells(self, theta: Tensor) -> Tensor:
+        """Compute quantities of which every effect is a linear combination.
+
+        Parameters
+        ----------
+        theta : Tensor of shape (..., n_params)
+            Parameters.
+
+        Returns
+        -------
+        Tensor of shape (..., n_cells)
+            Cells.
+        """
+        return theta
+
+    def of_cells(self) -> StructuralModel | None:
+        """Return the model whose parameters are the cells.
+
+        Returns
+        -------
+        StructuralModel or None
+            None where effects are no linear combinations of a few quantities.
+        """
+        return None
+
+    def linear_design(self, t: np.ndarray) -> np.ndarray | None:
+        """Return what the slopes are multiplied with, where the mean is linear in theta.
+
+        Parameters
+        ----------
+        t : ndarray of shape (..., n_treatments)
+            Doses.
+
+        Returns
+        -------
+        ndarray of shape (..., n_slopes) or None
+            None for other models and for arms.
+        """
+        return None
+
+    def start(self, y: np.ndarray, t: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """Choose the constant theta from which training starts.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples, n_outcomes)
+            In the units of training.
+        t : ndarray of shape (n_samples,) or (n_samples, n_treatments)
+            Treatment.
+        weight : ndarray of shape (n_samples,)
+            Row weights.
+
+        Returns
+        -------
+        ndarray of shape (n_params,)
+            Constant parameters.
+        """
+        return np.zeros(self.n_params_)
+
+    def anchor(
+        self, y: np.ndarray, t: np.ndarray, weight: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Choose where training starts, and the scale on which the network moves theta.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples, n_outcomes)
+            In outcome units.
+        t : ndarray of shape (n_samples,) or (n_samples, n_treatments)
+            Treatment.
+        weight : ndarray of shape (n_samples,)
+            Row weights.
+
+        Returns
+        -------
+        constant : ndarray of shape (n_params,)
+            In the units of training.
+        spread : ndarray of shape (n_params, n_params) or None
+            The network's outputs are multiplied with it; None where they are on the right scale.
+        """
+        some = slice(None, None, 1 + len(y) // ANCHOR_ROWS)
+        constant, scores, hessian = self.minimise(y[some], t[some], weight[some])
+        # the sandwich: how far single rows pull theta, in whichever units it is
+        values, vectors = np.linalg.eigh(hessian)
+        inverse = (vectors / np.maximum(np.abs(values), 1e-8 * np.abs(values).max())) @ vectors.T
+        w = weight[some] / weight[some].sum()
+        pull = scores @ inverse
+        covariance = (pull * w[:, None]).T @ pull
+        scale = np.sqrt(np.maximum(np.diag(covariance), 1e-300))
+        scaled = covariance / np.outer(scale, scale) + 1e-8 * np.eye(len(scale))
+        return constant, (np.linalg.cholesky(scaled) * scale[:, None]).T
+
+    def row_losses(self, y: np.ndarray, t: np.ndarray, theta: np.ndarray) -> np.ndarray:
+        """Compute the loss of many rows in float64.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n, n_outcomes)
+            Outcomes.
+        t : ndarray of shape (n,) or (n, n_treatments)
+            Treatment.
+        theta : ndarray of shape (n, n_params)
+            Parameters.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Losses.
+        """
+        arrays = (torch.as_tensor(np.array(a)) for a in (y, t, theta))
+        return self.batch_loss(*arrays).numpy()
+
+    @torch.enable_grad()
+    def best_constant(
+        self, y: np.ndarray, t: np.ndarray, weight: np.ndarray | None, n_steps: int = 50
+    ) -> np.ndarray:
+        """Minimise the mean loss over constant parameters, by Newton steps with halving.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n, n_outcomes)
+            Outcomes.
+        t : ndarray of shape (n,) or (n, n_treatments)
+            Treatment.
+        weight : ndarray of shape (n,) or None
+            Row weights.
+        n_steps : int, default=50
+            Most Newton steps.
+
+        Returns
+        -------
+        ndarray of shape (n_params,)
+            Minimiser.
+        """
+        return self.minimise(y, t, weight, n_steps)[0]
+
+    @torch.enable_grad()
+    def minimise(
+        self, y: np.ndarray, t: np.ndarray, weight: np.ndarray | None, n_steps: int = 50
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Minimise the mean loss over constant parameters, and measure it there.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n, n_outcomes)
+            Outcomes.
+        t : ndarray of shape (n,) or (n, n_treatments)
+            Treatment.
+        weight : ndarray of shape (n,) or None
+            Row weights.
+        n_steps : int, default=50
+            Most Newton steps.
+
+        Returns
+        -------
+        theta : ndarray of shape (n_params,)
+            Minimiser.
+        scores : ndarray of shape (n, n_params)
+            Gradient of each row.
+        hessian : ndarray of shape (n_params, n_params)
+            Of the mean loss.
+        """
+        w = np.ones(len(y)) if weight is None else weight / weight.mean()
+        # copies, since sums over memory of another alignment differ in the last bit
+        outcome, dose, row_weight = (torch.tensor(a) for a in (y, t, w))
+
+        def mean_loss(theta: Tensor) -> Tensor:
+            rows = self.batch_loss(outcome, dose, theta.expand(len(outcome), -1))
+            return (row_weight * rows).mean()
+
+        theta = torch.as_tensor(self.start(y, t, w))
+        for _ in range(n_steps + 1):
+            at = theta.detach().requires_grad_(True)
+            loss = mean_loss(at)
+            (gradient,) = torch.autograd.grad(loss, at, create_graph=True)
+            rows = [torch.autograd.grad(g, at, retain_graph=True)[0] for g in gradient]
+            hessian = torch.stack(rows)
+            if float(gradient.detach().abs().max()) < 1e-9 or not torch.isfinite(hessian).all():
+                break
+            # with positive eigenvalues the step leads downhill even where the loss is not convex
+            values, vectors = torch.linalg.eigh(hessian)
+            curvature = values.abs().clamp_min(1e-10)
+            step = vectors @ ((vectors.T @ gradient.detach()) / curvature)
+            size = 1.0
+            while size > 1e-6 and not mean_loss(theta - size * step) <= loss.detach():
+                size /= 2
+            if size <= 1e-6:
+                break
+            theta = theta - size * step
+        scores = self.batch_score(outcome, dose, theta.expand(len(outcome), -1)).detach()
+        return theta.detach().numpy(), scores.numpy(), hessian.detach().numpy()
+
+    def standardises(self) -> tuple[np.ndarray, np.ndarray]:
+        """Tell what may be centred and scaled, because `to_outcome_units` undoes it.
+
+        Returns
+        -------
+        outcomes : ndarray of bool of shape (n_outcomes,)
+            One entry per outcome.
+        treatments : ndarray of bool of shape (n_treatments,)
+            One entry per dose; empty for arms.
+        """
+        return np.zeros(self.n_outcomes_, dtype=bool), np.zeros(self.n_treatments_, dtype=bool)
+
+    def to_outcome_units(self, theta: np.ndarray, units: Units) -> np.ndarray:
+        """Map theta from the units of training to those of y and T.
+
+        Parameters
+        ----------
+        theta : ndarray of shape (n_members, n, n_params)
+            Parameters.
+        units : Units
+            Units of each member.
+
+        Returns
+        -------
+        ndarray of shape (n_members, n, n_params)
+            Parameters in outcome units.
+        """
+        return theta

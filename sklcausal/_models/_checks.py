@@ -1,0 +1,153 @@
+"""Look at a model before and after training: what it returns, and what its Hessian needs."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sklcausal._models._base import StructuralModel
+from sklcausal.exceptions import ModelError
+
+N_ROWS = 64
+TOLERANCE = 1e-6
+
+
+def _tensors(*arrays: np.ndarray) -> list[Tensor]:
+    return [torch.tensor(a, device="cpu") for a in arrays]
+
+
+@torch.enable_grad()
+def _hessians(model: StructuralModel, y: Tensor, t: Tensor, theta: Tensor) -> Tensor:
+    """Compute the Hessian of every row: (n, n_params, n_params)."""
+    at = theta.detach().requires_grad_(True)
+    score = model.batch_score(y, t, at)
+    columns = [
+        torch.autograd.grad(score[:, j].sum(), at, retain_graph=True, allow_unused=True)[0]
+        if score.requires_grad
+        else None
+        for j in range(score.shape[1])
+    ]
+    empty = torch.zeros_like(at)
+    return torch.stack([empty if c is None else c for c in columns], dim=-1)
+
+
+def follows_from_mean(
+    model: StructuralModel, y: np.ndarray, t: np.ndarray, theta: np.ndarray
+) -> bool:
+    """Tell whether the expected Hessian is the Hessian at the expected outcome.
+
+    That is so where the Hessian is affine in y and the model gives a mean, or does not depend on
+    y.
+
+    Parameters
+    ----------
+    model : StructuralModel
+    y : ndarray of shape (n, n_outcomes)
+    t : ndarray of shape (n,) or (n, n_treatments)
+    theta : ndarray of shape (n, n_params)
+
+    Returns
+    -------
+    bool
+    """
+    rows = np.linspace(0, len(y) - 1, min(N_ROWS, len(y))).astype(int)
+    first, dose, own = _tensors(y[rows], t[rows], theta[rows])
+    second = first.flip(0)
+    low, high = (_hessians(model, v, dose, own) for v in (first, second))
+    size = torch.maximum(low.abs(), high.abs()).max()
+    if (low - high).abs().max() <= TOLERANCE * size:
+        return True
+    if not model.has_mean:
+        return False
+    middle = _hessians(model, (first + second) / 2, dose, own)
+    return bool((low + high - 2 * middle).abs().max() <= TOLERANCE * size)
+
+
+def check_model(model: StructuralModel, y: np.ndarray, t: np.ndarray, weight: np.ndarray) -> None:
+    """Refuse a model of a user's that cannot be trained, before any training.
+
+    Parameters
+    ----------
+    model : StructuralModel
+        Set up.
+    y : ndarray of shape (n_samples, n_outcomes)
+    t : ndarray of shape (n_samples,) or (n_samples, n_treatments)
+    weight : ndarray of shape (n_samples,)
+
+    Raises
+    ------
+    ModelError
+        If the loss cannot be computed, is not finite, cannot be differentiated by theta, ignores
+        a parameter, has no curvature, or does not identify the parameters.
+    """
+    name = type(model).__name__
+    rows = np.linspace(0, len(y) - 1, min(2000, len(y))).astype(int)
+    outcome, dose, w = _tensors(y[rows], t[rows], weight[rows])
+    start = torch.as_tensor(model.start(y[rows], t[rows], weight[rows]))
+    if tuple(start.shape) != (model.n_params_,):
+        raise ModelError(
+            f"`{name}.start` must return {model.n_params_} numbers (n_params), got shape "
+            f"{tuple(start.shape)}"
+        )
+    at = start.expand(len(rows), -1).clone().requires_grad_(True)
+    with torch.enable_grad():
+        loss = model.batch_loss(outcome, dose, at)
+    finite = torch.isfinite(loss.detach())
+    if not finite.all():
+        i = int((~finite).nonzero()[0, 0])
+        raise ModelError(
+            f"`{name}.loss` must be finite at the parameters that training starts from, got "
+            f"{loss[i].item()} in row {rows[i]} with theta = {start.tolist()}; define "
+            "`start(y, t, weight)` to begin elsewhere, or limit what goes into log, exp and sqrt"
+        )
+    if not loss.requires_grad:
+        raise ModelError(
+            f"`{name}.loss` must depend on theta through torch functions, but nothing of what it "
+            "returned can be differentiated by theta"
+        )
+    constant, scores, hessian = model.minimise(y[rows], t[rows], weight[rows])
+    _check_curvature(model, name, scores, hessian, constant)
+    if model.has_mean:
+        theta = torch.as_tensor(constant).expand(len(rows), -1)
+        model.batch_mean(theta, dose)
+
+
+def _check_curvature(
+    model: StructuralModel,
+    name: str,
+    scores: np.ndarray,
+    hessian: np.ndarray,
+    constant: np.ndarray,
+) -> None:
+    if not np.isfinite(hessian).all() or not np.isfinite(constant).all():
+        raise ModelError(
+            f"`{name}.loss` must have finite second derivatives by theta, got "
+            f"{np.diag(hessian).tolist()} at theta = {constant.tolist()}; torch.where with a "
+            "square root or logarithm of 0 in the branch that is not taken gives NaN"
+        )
+    ignored = np.flatnonzero((scores == 0).all(axis=0) & (hessian == 0).all(axis=0))
+    if len(ignored):
+        raise ModelError(
+            f"`{name}.loss` must depend on all {model.n_params_} parameters (n_params), but "
+            f"theta[{ignored[0]}] changes nothing; lower n_params, or use it"
+        )
+    flat = np.flatnonzero(np.diag(hessian) == 0)
+    if len(flat):
+        raise ModelError(
+            f"`{name}.loss` must be curved in every parameter, but its second derivative by "
+            f"theta[{flat[0]}] is 0 in every row, as of an absolute or a check loss; smooth it, "
+            "as sklcausal.structural.Quantile does"
+        )
+    scale = np.sqrt(np.abs(np.diag(hessian)))
+    values, vectors = np.linalg.eigh(hessian / np.outer(scale, scale))
+    if values[0] < 1e-9 * values[-1]:
+        shares = np.abs(vectors[:, 0])
+        both = np.flatnonzero(shares > 0.1).tolist()
+        raise ModelError(
+            f"the parameters of {name} must be told apart by the data, but the loss does not "
+            f"change along a combination of theta{both}: `T` may not vary enough, or one "
+            "parameter repeats another; drop one of them"
+        )

@@ -1,0 +1,438 @@
+"""Models whose mean outcome is a function of an index that is linear in theta."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from copy import copy
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sklcausal._encoding import Outcomes, Treatments
+from sklcausal._models._base import StructuralModel, Units
+from sklcausal._models._bases import make_basis
+from sklcausal._models._families import GAUSSIAN, Family
+from sklcausal.exceptions import TargetError
+
+
+class IndexModel(StructuralModel):
+    """Let outcomes depend on an index: one per arm, or ``a(x) + b(x)'B(T)`` of doses.
+
+    Parameters are ordered arm by arm, or intercept first and then slopes; outcomes within.
+
+    Parameters
+    ----------
+    basis : {'interactions', 'log', 'polynomial', 'spline'}, TreatmentBasis or None, default=None
+        Functions ``B`` of the doses; None takes the doses themselves.
+    """
+
+    def __init__(self, basis: Any = None):
+        self.basis = basis
+
+    @abstractmethod
+    def _family(self, kind: str) -> Family:
+        """Return the family of an outcome of some kind."""
+
+    def _families(self) -> list[Family]:
+        return [self._family(kind) for kind in self.kinds_]
+
+    # -- set-up -----------------------------------------------------------------------------
+
+    def setup(self, treatments: Treatments, outcomes: Outcomes) -> IndexModel:
+        """Learn the numbers of arms, treatments and outcomes.
+
+        Parameters
+        ----------
+        treatments : Treatments
+            Kind of the treatment and its arms.
+        outcomes : Outcomes
+            Kinds of the outcomes.
+
+        Returns
+        -------
+        self : IndexModel
+            The model, ready to be used.
+
+        Raises
+        ------
+        TargetError
+            If an outcome is of a kind that the model does not take, or a basis meets arms.
+        """
+        self.kinds_ = outcomes.kinds
+        for kind, family in zip(self.kinds_, self._families(), strict=True):
+            if kind != family.kind:
+                raise TargetError(
+                    f"`outcome` must be {family.kind!r} for {type(self).__name__}, got "
+                    f"{list(outcomes.kinds)}"
+                )
+        self._size(treatments, outcomes)
+        self.has_missing_ = outcomes.has_missing
+        self.basis_ = None
+        if treatments.kind == "discrete" and self.basis is not None:
+            raise TargetError(
+                f"`basis` goes with doses, but `T` was read as arms, got basis={self.basis!r}"
+            )
+        self.n_arms_ = treatments.n_arms
+        self.n_heads_ = self.n_arms_ or 1 + self.n_treatments_
+        self.n_params_ = self.n_heads_ * self.n_outcomes_
+        return self
+
+    def learn(self, y: np.ndarray, t: np.ndarray, weight: np.ndarray) -> IndexModel:
+        """Learn the basis, and check the range of the outcomes.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples, n_outcomes)
+            Outcomes.
+        t : ndarray of shape (n_samples,) or (n_samples, n_treatments)
+            Treatment.
+        weight : ndarray of shape (n_samples,)
+            Row weights.
+
+        Returns
+        -------
+        self : IndexModel
+            The model, ready to be used.
+
+        Raises
+        ------
+        TargetError
+            If an outcome is out of range, or doses do not suit the basis.
+        """
+        for m, family in enumerate(self._families()):
+            self._check_range(family, y[:, m])
+        if t.ndim == 2:
+            basis = make_basis(self.basis)
+            if basis is not None:
+                self.basis_ = copy(basis).fit(t)
+                self.n_heads_ = 1 + self.basis_.n_columns_
+                self.n_params_ = self.n_heads_ * self.n_outcomes_
+        return self
+
+    def _check_range(self, family: Family, y: np.ndarray) -> None:
+        low, high = np.nanmin(y), np.nanmax(y)
+        if low < family.low or high > family.high or (family.excludes_low and low <= family.low):
+            allowed = f"lie between {family.low:g} and {family.high:g}"
+            if family.excludes_low:
+                allowed = f"be larger than {family.low:g}"
+            raise TargetError(
+                f"`y` must {allowed} for {type(self).__name__}, got {low:g} to {high:g}"
+            )
+
+    # -- loss and mean ------------------------------------------------------------------------
+
+    @property
+    def diagonal_hessian(self) -> bool:
+        """Whether every outcome depends on one parameter, as for arms."""
+        return self.n_arms_ > 0
+
+    @property
+    def structured_hessian(self) -> bool:
+        """Whether the Hessian is affine in y, as for all families but quantiles."""
+        return True
+
+    @property
+    def quadratic_loss(self) -> bool:
+        """Whether the Hessian is that of least squares on the doses."""
+        return self.basis_ is None and all(f.is_quadratic for f in self._families())
+
+    def loss(self, y: Tensor, t: Tensor, theta: Tensor) -> Tensor:
+        """Compute the loss of one row: half the deviance.
+
+        Parameters
+        ----------
+        y : Tensor of shape (n_outcomes,)
+            Outcomes.
+        t : Tensor of shape () for arms, (n_treatments,) for doses
+            Treatment.
+        theta : Tensor of shape (n_params,)
+            Parameters.
+
+        Returns
+        -------
+        Tensor of shape ()
+            Loss.
+        """
+        return self.batch_loss(y, t, theta)
+
+    def mean(self, theta: Tensor, t: Tensor) -> Tensor:
+        """Compute the mean outcomes of one row.
+
+        Parameters
+        ----------
+        theta : Tensor of shape (n_params,)
+            Parameters.
+        t : Tensor of shape () for arms, (n_treatments,) for doses
+            Treatment.
+
+        Returns
+        -------
+        Tensor of shape (n_outcomes,)
+            Expected outcomes.
+        """
+        return self.batch_mean(theta, t)
+
+    def batch_loss(self, y: Tensor, t: Tensor, theta: Tensor) -> Tensor:
+        """Compute the loss of many rows.
+
+        Parameters
+        ----------
+        y : Tensor of shape (..., n_outcomes)
+            Outcomes; cells that are NaN add nothing.
+        t : Tensor of shape (...) for arms, (..., n_treatments) for doses
+            Treatment.
+        theta : Tensor of shape (..., n_params)
+            Parameters.
+
+        Returns
+        -------
+        Tensor of shape (...)
+            Losses.
+        """
+        index, observed = self._index(theta, t), None
+        if self.has_missing_:
+            observed = ~torch.isnan(y)
+            y = torch.where(observed, y, 0.0)
+        if len(set(self.kinds_)) == 1:
+            loss = self._family(self.kinds_[0]).loss(index, y)
+        else:
+            terms = [f.loss(index[..., m], y[..., m]) for m, f in enumerate(self._families())]
+            loss = torch.stack(terms, dim=-1)
+        return (loss if observed is None else torch.where(observed, loss, 0.0)).sum(-1)
+
+    def batch_mean(self, theta: Tensor, t: Tensor) -> Tensor:
+        """Compute the mean outcomes of many rows.
+
+        Parameters
+        ----------
+        theta : Tensor of shape (..., n_params)
+            Parameters.
+        t : Tensor of shape (...) for arms, (..., n_treatments) for doses
+            Treatment.
+
+        Returns
+        -------
+        Tensor of shape (..., n_outcomes)
+            Expected outcomes.
+        """
+        return self._mean_of(self._index(theta, t))
+
+    def _mean_of(self, index: Tensor) -> Tensor:
+        if len(set(self.kinds_)) == 1:
+            return self._family(self.kinds_[0]).mean(index)
+        return torch.stack([f.mean(index[..., m]) for m, f in enumerate(self._families())], dim=-1)
+
+    def _index(self, theta: Tensor, t: Tensor) -> Tensor:
+        parts = theta.unflatten(-1, (self.n_heads_, self.n_outcomes_))
+        if self.n_arms_:
+            at = t[..., None, None].expand(*t.shape, 1, self.n_outcomes_)
+            return torch.gather(parts.expand(*t.shape, -1, -1), -2, at).squeeze(-2)
+        columns = t if self.basis_ is None else self.basis_(t)
+        return parts[..., 0, :] + (columns.unsqueeze(-1) * parts[..., 1:, :]).sum(-2)
+
+    # -- what is linear in theta ----------------------------------------------------------------
+
+    def cells(self, theta: Tensor) -> Tensor:
+        """Compute the mean outcome in every arm, or return intercept and slopes.
+
+        Parameters
+        ----------
+        theta : Tensor of shape (..., n_params)
+            Parameters.
+
+        Returns
+        -------
+        Tensor of shape (..., n_params)
+            Cells.
+        """
+        if not self.n_arms_:
+            return theta
+        return self._mean_of(theta.unflatten(-1, (self.n_arms_, self.n_outcomes_))).flatten(-2)
+
+    def of_cells(self) -> IndexModel | None:
+        """Return the model whose parameters are the cells.
+
+        Returns
+        -------
+        IndexModel or None
+            With the identity as link of every outcome; None for doses under another link.
+        """
+        if not self.n_arms_ and not self._has_identity_links:
+            return None
+        model = Linear(self.basis)
+        learned = {name: value for name, value in vars(self).items() if name.endswith("_")}
+        vars(model).update({**learned, "kinds_": ("continuous",) * self.n_outcomes_})
+        return model
+
+    def linear_design(self, t: np.ndarray) -> np.ndarray | None:
+        """Return what the slopes are multiplied with, where the mean is linear in theta.
+
+        Parameters
+        ----------
+        t : ndarray of shape (..., n_treatments)
+            Doses.
+
+        Returns
+        -------
+        ndarray of shape (..., n_slopes) or None
+            None for arms and for doses under another link than the identity.
+        """
+        if self.n_arms_ or not self._has_identity_links:
+            return None
+        return t if self.basis_ is None else self.basis_(torch.tensor(t)).numpy()
+
+    @property
+    def _has_identity_links(self) -> bool:
+        return all(family.has_units for family in self._families())
+
+    # -- units and start ------------------------------------------------------------------------
+
+    def start(self, y: np.ndarray, t: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """Start at the index of each outcome's mean, without an effect.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples, n_outcomes)
+            Outcomes.
+        t : ndarray of shape (n_samples,) or (n_samples, n_treatments)
+            Treatment.
+        weight : ndarray of shape (n_samples,)
+            Row weights.
+
+        Returns
+        -------
+        ndarray of shape (n_params,)
+            Constant parameters.
+        """
+        centre = np.zeros(self.n_outcomes_)
+        for m, family in enumerate(self._families()):
+            seen = ~np.isnan(y[:, m])
+            centre[m] = family.index(float(weight[seen] @ y[seen, m]), float(weight[seen].sum()))
+        if self.n_arms_:
+            return np.tile(centre, self.n_arms_)
+        return np.concatenate([centre, np.zeros(self.n_params_ - self.n_outcomes_)])
+
+    def anchor(
+        self, y: np.ndarray, t: np.ndarray, weight: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Choose where training starts; the index is on the right scale for networks.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples, n_outcomes)
+            In outcome units.
+        t : ndarray of shape (n_samples,) or (n_samples, n_treatments)
+            Treatment.
+        weight : ndarray of shape (n_samples,)
+            Row weights.
+
+        Returns
+        -------
+        constant : ndarray of shape (n_params,)
+            In the units of training.
+        spread : None
+            Nothing.
+        """
+        return self.start(y, t, weight), None
+
+    def standardises(self) -> tuple[np.ndarray, np.ndarray]:
+        """Tell what is centred and scaled: outcomes under the identity, and plain doses.
+
+        Returns
+        -------
+        outcomes : ndarray of bool of shape (n_outcomes,)
+            One entry per outcome.
+        treatments : ndarray of bool of shape (n_treatments,)
+            One entry per dose; empty for arms.
+        """
+        has_units = np.array([family.has_units for family in self._families()])
+        return has_units, np.full(self.n_treatments_, self.basis_ is None)
+
+    def to_outcome_units(self, theta: np.ndarray, units: Units) -> np.ndarray:
+        """Map theta from the units of training to those of y and T.
+
+        Parameters
+        ----------
+        theta : ndarray of shape (n_members, n, n_params)
+            Parameters.
+        units : Units
+            Units of each member.
+
+        Returns
+        -------
+        ndarray of shape (n_members, n, n_params)
+            Parameters in outcome units.
+        """
+        if self.n_arms_:
+            loc = np.tile(units.y_loc, self.n_arms_)[:, None, :]
+            return loc + theta * np.tile(units.y_scale, self.n_arms_)[:, None, :]
+        parts = theta.reshape(*theta.shape[:2], self.n_heads_, self.n_outcomes_)
+        slopes = parts[:, :, 1:] * units.y_scale[:, None, None, :]
+        intercept = (
+            units.y_loc[:, None, None, :] + units.y_scale[:, None, None, :] * parts[:, :, :1]
+        )
+        if self.basis_ is None:
+            slopes = slopes / units.t_scale[:, None, :, None]
+            shift = slopes * units.t_loc[:, None, :, None]
+            intercept = intercept - shift.sum(axis=2, keepdims=True)
+        return np.concatenate([intercept, slopes], axis=2).reshape(theta.shape)
+
+    def param_names(self, treatments: Treatments, outcomes: Outcomes) -> list[str]:
+        """Name the parameters.
+
+        Parameters
+        ----------
+        treatments : Treatments
+            Kind of the treatment and its arms.
+        outcomes : Outcomes
+            Kinds of the outcomes.
+
+        Returns
+        -------
+        list of str
+            One name for each parameter.
+        """
+        if self.n_arms_:
+            heads = [f"index of {name}" for name in treatments.names]
+        elif self.basis_ is None:
+            heads = ["intercept", *(f"slope of {name}" for name in treatments.names)]
+        else:
+            heads = ["intercept", *(f"slope {s + 1}" for s in range(self.n_heads_ - 1))]
+        if outcomes.one_dim:
+            return heads
+        return [f"{head}: {name}" for head in heads for name in outcomes.names]
+
+
+class Linear(IndexModel):
+    """Let the mean outcome be linear: one mean per arm, or ``a(x) + b(x)'T`` of doses.
+
+    Parameters
+    ----------
+    basis : {'interactions', 'log', 'polynomial', 'spline'}, TreatmentBasis or None, default=None
+        Functions of the doses that slopes go with; None takes the doses themselves.
+
+    Notes
+    -----
+    The outcome is linear in the columns of the basis given x, with slopes that may vary freely
+    with x. Where the true dose response is curved, the slope of a plain dose is a weighted
+    average of its derivative.
+
+    References
+    ----------
+    .. [1] Farrell, Liang, Misra, arXiv 2010.14694, section 3.
+
+    Examples
+    --------
+    >>> from sklcausal.structural import Linear
+    >>> Linear()
+    Linear()
+    """
+
+    outcome_kind = "continuous"
+
+    def _family(self, kind: str) -> Family:
+        return GAUSSIAN

@@ -1,0 +1,174 @@
+"""Learn the expected Hessian where neither the model nor the treatment's law gives it."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sklcausal._cross_fit import CrossFit
+from sklcausal._draws import Batch
+from sklcausal._ensemble import Start
+from sklcausal._models._base import StructuralModel
+from sklcausal.inference._hessian import expected_hessian
+from sklcausal.inference._nuisance import NuisanceSettings
+
+CHUNK = 65_536
+
+
+def row_hessians(
+    model: StructuralModel, y: np.ndarray, t: np.ndarray, theta: np.ndarray
+) -> np.ndarray:
+    """Compute the Hessian of every row's loss.
+
+    Parameters
+    ----------
+    model : StructuralModel
+    y : ndarray of shape (n, n_outcomes)
+    t : ndarray of shape (n,) or (n, n_treatments)
+    theta : ndarray of shape (n, n_params)
+
+    Returns
+    -------
+    ndarray of shape (n, n_params, n_params), or (n, n_params) where it is diagonal
+    """
+    out = []
+    for start in range(0, len(y), CHUNK):
+        at = slice(start, start + CHUNK)
+        own, outcome = (
+            torch.as_tensor(a[at], dtype=torch.float64, device="cpu") for a in (theta, y)
+        )
+        dose = torch.as_tensor(t[at], device="cpu")
+        ones = torch.ones((1, len(own)), dtype=torch.float64, device="cpu")
+        out.append(expected_hessian(model, own, ones, dose[None], outcome).numpy())
+    return np.concatenate(out)
+
+
+class HessianNet:
+    """Regress the rows' Hessians on x, by matrices that cannot fail to be positive.
+
+    The network gives a lower triangular matrix L with a positive diagonal, and ``L L'`` is fitted
+    by squared error to Hessians that were scaled to a unit diagonal on average. Given arms there
+    is one for each, which propensities combine.
+
+    Attributes
+    ----------
+    values_ : ndarray of shape (n_samples, n_params, n_params) or (n_samples, n_params)
+        Out-of-fold expected Hessians.
+
+    Parameters
+    ----------
+    entrywise : bool, default=False
+        Regress every entry on its own instead, by least squares and without regard to whether the
+        matrix is positive.
+    """
+
+    def __init__(self, entrywise: bool = False):
+        self.entrywise = entrywise
+
+    def fit(
+        self,
+        cross_fit: CrossFit,
+        hessians: np.ndarray,
+        arms: np.ndarray | None,
+        propensity: np.ndarray | None,
+        settings: NuisanceSettings,
+    ) -> HessianNet:
+        """Train one network per fold.
+
+        Parameters
+        ----------
+        cross_fit : CrossFit
+        hessians : ndarray of shape (n_members, n_samples, ...)
+            Hessian of every row at parameters that no network which is trained on it has seen.
+        arms : ndarray of int of shape (n_samples,) or None
+        propensity : ndarray of shape (n_samples, n_arms) or None
+            Out-of-fold; None without arms.
+        settings : NuisanceSettings
+
+        Returns
+        -------
+        self : HessianNet
+        """
+        is_diagonal, p = hessians.ndim == 3, hessians.shape[2]
+        matrices = hessians[..., None] * np.eye(p) if is_diagonal else hessians
+        rows, columns = (np.arange(p),) * 2 if is_diagonal else np.tril_indices(p)
+        size = np.abs(np.diagonal(matrices, axis1=2, axis2=3)).mean(axis=(0, 1))
+        self.scale = 1 / np.sqrt(np.maximum(size, 1e-300))
+        scaled = matrices * np.outer(self.scale, self.scale)
+        n_arms = 1 if propensity is None else propensity.shape[1]
+        mean = scaled.mean(axis=(0, 1))[rows, columns]
+        if not self.entrywise:
+            mean = _to_raw(scaled.mean(axis=(0, 1)), rows, columns)
+        loss = _MatrixLoss(rows, columns, p, n_arms, self.entrywise)
+        trained = cross_fit.train(
+            settings.recipe(n_arms * len(rows)),
+            loss,
+            scaled[:, :, rows, columns],
+            np.zeros(len(cross_fit.X), dtype=int) if arms is None else arms,
+            start=lambda own: Start(np.tile(mean, n_arms)),
+            candidates=settings.candidates,
+            label="Hessian",
+        )
+
+        def evaluate(k: int, own: np.ndarray) -> np.ndarray:
+            raw, _ = trained.ensemble.member(k, cross_fit.X, own)
+            found = loss.matrices(torch.as_tensor(raw)).numpy()
+            share = np.ones((len(own), 1)) if propensity is None else propensity[own]
+            total = np.einsum("na,naij->nij", share, found)
+            return total.reshape(len(own), -1)
+
+        values = cross_fit.out_of_fold(evaluate).reshape(-1, p, p) / np.outer(
+            self.scale, self.scale
+        )
+        self.values_: np.ndarray = np.diagonal(values, axis1=1, axis2=2) if is_diagonal else values
+        return self
+
+
+class _MatrixLoss:
+    """Squared error of a matrix, of the arm that a row is in."""
+
+    def __init__(
+        self, rows: np.ndarray, columns: np.ndarray, p: int, n_arms: int, entrywise: bool
+    ):
+        self.rows, self.columns = torch.as_tensor(rows), torch.as_tensor(columns)
+        self.p, self.n_arms, self.entrywise = p, n_arms, entrywise
+        # entries beside the diagonal stand for two
+        self.counts = torch.where(self.rows == self.columns, 1.0, 2.0)
+
+    def matrices(self, raw: Tensor) -> Tensor:
+        """Turn outputs into matrices (..., n_arms, p, p)."""
+        entries = raw.unflatten(-1, (self.n_arms, len(self.rows)))
+        found = torch.zeros(
+            (*entries.shape[:-1], self.p, self.p), dtype=raw.dtype, device=raw.device
+        )
+        if self.entrywise:
+            found[..., self.rows, self.columns] = entries
+            found[..., self.columns, self.rows] = entries
+            return found
+        on_diagonal = (self.rows == self.columns).to(raw.device)
+        found[..., self.rows, self.columns] = torch.where(
+            on_diagonal, F.softplus(entries) + 1e-4, entries
+        )
+        return found @ found.transpose(-1, -2)
+
+    def __call__(self, module: nn.Module, batch: Batch) -> Tensor:
+        found = self.matrices(module(batch.X))
+        at = batch.t[..., None, None, None].expand(*batch.t.shape, 1, self.p, self.p)
+        own = torch.gather(found, 2, at).squeeze(2)[..., self.rows, self.columns]
+        error = self.counts.to(own.device) * (own - batch.y) ** 2
+        return batch.mean(0.5 * error.sum(-1))
+
+
+def _to_raw(mean: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Find the outputs that give a mean matrix."""
+    values, vectors = np.linalg.eigh(mean)
+    root = np.linalg.cholesky((vectors * np.maximum(values, 1e-3)) @ vectors.T)
+    raw: Any = root[rows, columns]
+    diagonal = np.maximum(raw - 1e-4, 1e-3)
+    return np.where(rows == columns, np.log(np.expm1(diagonal)), raw)
