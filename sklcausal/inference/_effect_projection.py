@@ -85,7 +85,7 @@ class EffectProjection:
         self.X, self.folds, self.n_folds = cross_fit.X, cross_fit.folds, cross_fit.n_members
         self.asked, self.shared_head = n_features, shared_head
         self.n_outcomes = engine.model.n_outcomes_
-        self.bases: dict[Any, list[Basis]] = {}
+        self.bases: dict[str, list[Basis]] = {}
 
     def smallest(self, contrast: Contrast) -> int:
         """Prepare a contrast, and return the smallest number of features that it is projected on.
@@ -122,7 +122,7 @@ class EffectProjection:
             else:
                 sign = 1.0
             pair = Contrast(np.asarray(a)[None, None], np.asarray(b)[None, None])
-            for basis in self._made((np.asarray(a).tobytes(), np.asarray(b).tobytes()), pair):
+            for basis in self._made(pair.points.tobytes().hex(), pair):
                 assert isinstance(basis.target, MeanContrast)
                 own = np.arange(self.n_outcomes)
                 if basis.target.outcomes is not None:
@@ -152,7 +152,7 @@ class EffectProjection:
                     "`ate_interval` without X"
                 )
 
-    def _made(self, key: Any, pair: Contrast | None) -> list[Basis]:
+    def _made(self, key: str, pair: Contrast | None) -> list[Basis]:
         if key not in self.bases:
             while len(self.bases) >= MOST_BASES:
                 self.bases.pop(next(iter(self.bases)))
