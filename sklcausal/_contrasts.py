@@ -172,6 +172,36 @@ class Contrasts:
             raise TargetError(f"`{name}` must be finite, got {_shown(value)}")
         return point
 
+    def points(self, value: Any, name: str, n: int) -> np.ndarray:
+        """Read treatments, one for all rows or one for each.
+
+        Parameters
+        ----------
+        value : label, dose, or array-like of them
+        name : str
+            Name of the argument, for the message.
+        n : int
+            Number of rows.
+
+        Returns
+        -------
+        ndarray of shape (1 or n,) for arms, (1 or n, n_treatments) for doses
+
+        Raises
+        ------
+        TargetError
+            If it is no treatment, or there is not one for each row.
+        """
+        schema = self.treatments
+        per_row = 2 if schema.kind == "simultaneous" else 1
+        if not isinstance(value, str) and _is_per_row(value, per_row):
+            array = as_column_array(value, name)
+            check_lengths({"X": np.empty(n), name: array})
+            return schema.encode(array[:, 0] if array.ndim > per_row else array, name)
+        if schema.arms is None:
+            return self.dose(value, name)[None]
+        return np.array([self._code(value, name)])
+
     def by_row(self, T0: Any, T1: Any, n: int) -> Contrast:
         """Compare T1 with T0, where either may have one entry per row.
 
@@ -192,30 +222,24 @@ class Contrasts:
             If an array does not have one entry per row.
         """
         schema = self.treatments
-        per_row = 2 if schema.kind == "simultaneous" else 1
         given = {"T0": T0, "T1": T1}
-        arrays = {
-            name: as_column_array(value, name)
+        ends = {
+            name: self.points(value, name, n)[:, None]
             for name, value in given.items()
-            if value is not None and not isinstance(value, str) and _is_per_row(value, per_row)
+            if value is not None
         }
-        if not arrays:
+        if all(len(end) == 1 for end in ends.values()):
             return self(T0, T1)
-        arrays = {k: a[:, 0] if a.ndim > per_row else a for k, a in arrays.items()}
-        check_lengths({"X": np.empty(n), **arrays})
         if T1 is None and schema.n_arms > 2:
             raise TargetError(
                 "`T1` must be given when `T0` holds one arm for each row, since rows would be "
                 "compared with different arms, got None"
             )
-        ends = {name: schema.encode(array, name)[:, None] for name, array in arrays.items()}
-        for name, value in given.items():
+        for name in given:
             if name in ends:
                 continue
             if schema.arms is None:
-                ends[name] = self.dose(value, name)[None, None]
-            elif value is not None:
-                ends[name] = np.array([[self._code(value, name)]])
+                ends[name] = self.dose(None, name)[None, None]
             else:
                 ends[name] = np.array([[schema.control]]) if name == "T0" else 1 - ends["T0"]
         return Contrast(ends["T0"], ends["T1"])

@@ -19,8 +19,9 @@ from sklearn.utils.validation import check_is_fitted
 from sklcausal._contrasts import Contrast, Contrasts
 from sklcausal._fit_data import FitData, check_fit_data, collect_fields, validate_X
 from sklcausal.exceptions import TargetError
+from sklcausal.inference._averages import Average
 from sklcausal.inference._groups import Groups
-from sklcausal.inference._result import InferenceResult
+from sklcausal.inference._result import InferenceResult, make_result
 from sklcausal.targets import check_same_index
 from sklcausal.utils._docs import shared_docs
 from sklcausal.utils._frames import library_of, make_frame
@@ -138,6 +139,10 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         self.outcomes_ = data.outcomes
         self.effect_names_out_ = np.array(self.contrasts_(None, None).names, dtype=object)
         return self
+
+    def _outcome_kind(self) -> Any:
+        """Return what y is, as the parameter ``outcome``."""
+        return self.outcome
 
     def _n_folds_of_data(self) -> int:
         """Return in how many parts the rows are cut."""
@@ -289,34 +294,42 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
     @abstractmethod
     def _average(
         self, X: np.ndarray | None, contrast: Contrast, population: str, trim: Any, by: Any
-    ) -> tuple[np.ndarray, np.ndarray, int, Groups]:
-        """Average contrasts in groups: estimates and covariance (groups outside), rows, groups."""
+    ) -> tuple[Average, Groups]:
+        """Average contrasts in groups."""
 
     def estimate(
         self,
-        X: Any = None,
+        target: Any = None,
         *,
+        X: Any = None,
+        T: Any = None,
         T0: Any = None,
         T1: Any = None,
         population: str = "all",
         trim: tuple[float, float] | None = None,
         by: Any = None,
     ) -> InferenceResult:
-        """Estimate average effects with standard errors, tests and intervals.
+        """Estimate average effects, or averages of any target, with standard errors and tests.
 
         For the effect of single people use `effect_interval`: with a single row of X the interval
         here lies around `effect` and leaves out what the networks get wrong there.
 
         Parameters
         ----------
+        target : callable, list or dict of callable, or None, default=None
+            Functions ``H(theta)``, ``H(theta, x)`` or ``H(theta, x, t)`` of one row that return a
+            number, written with torch; None averages effects.
         X : array-like of shape (n_samples, n_features) or None, default=None
-            Covariates of the people to average over, taken as fixed; None averages over the
-            training population.
+            Covariates of the people to average effects over, taken as fixed; None averages over
+            the training population.
+        T : label or dose, or array-like of them, default=None
+            Treatment at which a target is evaluated: one for all rows or one for each training
+            row. None takes the treatments that were received.
         T0, T1 : label or dose, default=None
-            As in `effect`.
+            Treatments whose effects are averaged, as in `effect`.
         population : {'all', 'treated', 'overlap'}, default='all'
-            'treated' averages over those who received T1, 'overlap' weights people by how much
-            their treatment was open.
+            'treated' averages effects over those who received T1, 'overlap' weights people by how
+            much their treatment was open.
         trim : tuple of float or None, default=None
             Keep only people all of whose propensities lie between the two bounds.
         by : array-like of shape (n_samples,) or None, default=None
@@ -327,7 +340,8 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         InferenceResult
-            Estimates in outcome units, groups in sorted order, contrasts within, outcomes within.
+            Estimates, groups in sorted order, contrasts or targets within, outcomes within;
+            effects are in outcome units.
 
         Raises
         ------
@@ -336,15 +350,40 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         IntervalNotAvailableError
             If the estimator was fitted with ``n_folds=1``.
         TargetError
-            If T0 or T1 is no known arm, or ``by`` was formed by T or y.
-        ValueError
-            If ``population`` or ``trim`` cannot be used.
+            If T0, T1 or T is no known arm, or ``by`` was formed by T or y.
+        ModelError
+            If the target cannot be computed, is not finite or does not depend on theta.
+        ValueError, TypeError
+            If ``population``, ``trim`` or ``target`` cannot be used.
         """
-        title = f"Average effects by {type(self).__name__}"
+        title = "Average effects" if target is None else "Averages"
+        title += f" by {type(self).__name__}"
         title += "" if population == "all" else f", population {population!r}"
         title += "" if trim is None else f", propensities within {trim}"
         title += "" if X is None else ", given rows"
-        return self._result(X, T0, T1, population, trim, by, title)[0]
+        if target is None:
+            if T is not None:
+                raise ValueError(
+                    "`T` goes with a `target`; name the treatments of an effect by T0 and T1"
+                )
+            return self._result(X, T0, T1, population, trim, by, title)[0]
+        check_is_fitted(self)
+        for name, value in {"X": X, "T0": T0, "T1": T1}.items():
+            if value is not None:
+                raise ValueError(
+                    f"`{name}` goes with effects and must be None when a `target` is given"
+                )
+        if population == "treated":
+            raise ValueError(
+                "`population='treated'` goes with effects; use 'all' or 'overlap' with a `target`"
+            )
+        return self._estimate_target(target, T, population, trim, by, title)
+
+    def _estimate_target(
+        self, target: Any, T: Any, population: str, trim: Any, by: Any, title: str
+    ) -> InferenceResult:
+        """Average functions of theta."""
+        raise TypeError(f"{type(self).__name__} has no parameters that a `target` could read")
 
     def _result(
         self, X: Any, T0: Any, T1: Any, population: str, trim: Any, by: Any, title: str = ""
@@ -354,13 +393,12 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         if X is not None:
             X = validate_X(self, X, reset=False)
         contrast = self.contrasts_(T0, T1)
-        estimate, covariance, n, groups = self._average(X, contrast, population, trim, by)
+        found, groups = self._average(X, contrast, population, trim, by)
         names = list(contrast.names)
         if not self.outcomes_.one_dim:
             names = [f"{name}: {outcome}" for name in names for outcome in self.outcome_names_]
-        limits = np.resize(self._limits()[1], len(estimate))
-        names = groups.name(names)
-        return InferenceResult(estimate, covariance, names, title, n, limits), groups
+        limits = np.resize(self._limits()[1], len(found.estimate))
+        return make_result(found, groups.name(names), title, limits), groups
 
     def ate(
         self,

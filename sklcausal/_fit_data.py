@@ -220,8 +220,8 @@ def check_fit_data(
     Parameters
     ----------
     estimator : estimator
-        Its ``treatment_type``, ``treatments``, ``control`` and ``outcome`` are read, and which
-        kinds of treatment it takes.
+        Its ``treatment_type``, ``treatments`` and ``control`` are read, and which kinds of
+        treatment and outcome it takes.
     X : array-like of shape (n_samples, n_features)
         Covariates.
     fields : dict of str to array-like
@@ -259,8 +259,11 @@ def check_fit_data(
         control=estimator.control,
         names=names["T"],
     )
-    unasked = estimator.treatment_type == "auto" and isinstance(estimator.outcome, str)
-    if unasked and estimator.outcome in ("auto", "binary") and looks_swapped(treatments, y):
+    kind = estimator._outcome_kind()
+    unasked = estimator.treatment_type == "auto" and isinstance(kind, str)
+    # a model that takes a binary outcome settles the question
+    unasked = unasked and kind == estimator.outcome
+    if unasked and kind in ("auto", "binary") and looks_swapped(treatments, y):
         raise TargetError(
             f"`T` must hold treatments and `y` outcomes, got non-integer `T` and `y` with "
             f"{len(np.unique(y))} values, which look swapped (the order is fit(X, T, y)); if `T` "
@@ -274,7 +277,7 @@ def check_fit_data(
             f"{treatments.kind}; sklcausal.representation.TARNet takes every kind, and "
             "treatment_type='discrete' reads numbers as arms"
         )
-    outcomes = check_outcomes(y, outcome=estimator.outcome, names=names["y"])
+    outcomes = check_outcomes(y, outcome=kind, names=names["y"])
     weight = check_weights(sample_weight, len(X))
     cluster = check_cluster(arrays.get("cluster"))
     t = treatments.encode(T)

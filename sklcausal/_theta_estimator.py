@@ -25,15 +25,19 @@ from sklcausal._ensemble import Recipe, Start
 from sklcausal._first_stage import N_BINS, FirstStage
 from sklcausal._fit_data import FitData, collect_fields, validate_X
 from sklcausal._models import GeneralizedLinear, PotentialOutcomes, StructuralModel
+from sklcausal._models._checks import check_model
 from sklcausal._screening import Candidate
 from sklcausal._settings import check_decays, find_columns, resolve_device
 from sklcausal._training import TrainingOptions
 from sklcausal.exceptions import IntervalNotAvailableError
+from sklcausal.inference._averages import Average
 from sklcausal.inference._diagnostics import describe_diagnostics, diagnose, warn_of_overlap
 from sklcausal.inference._effect_projection import EffectProjection
 from sklcausal.inference._engine import Engine
 from sklcausal.inference._groups import Groups
 from sklcausal.inference._nuisance import MomentNet, PropensityNet
+from sklcausal.inference._result import InferenceResult, make_result
+from sklcausal.inference._targets import FunctionTarget, MeanContrast, read_functions
 from sklcausal.inference._theta_net import ThetaNet
 from sklcausal.inference._units import Affine, EngineUnits
 from sklcausal.nn._layers import ACTIVATIONS
@@ -42,6 +46,22 @@ from sklcausal.utils._docs import shared_docs
 
 AUTO_WEIGHT_DECAY = (0.3, 1.0, 3.0)
 UNJUDGED_DECAY = 1.0
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """What averages over the training population may ask for.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+    t : ndarray of shape (n_samples,) or (n_samples, n_treatments)
+    weight : ndarray of shape (n_samples,)
+    """
+
+    X: np.ndarray
+    t: np.ndarray
+    weight: np.ndarray
 
 
 @shared_docs
@@ -137,6 +157,9 @@ class BaseThetaEstimator(BaseEffectEstimator):
         self.model_.setup(data.treatments, data.outcomes)
         weight = np.ones(len(data.X)) if data.weight is None else data.weight
         self.model_.learn(data.y, data.t, weight)
+        check_model(self.model_, data.y, data.t, weight)
+        names = self.model_.param_names(data.treatments, data.outcomes)
+        self.parameter_names_out_ = np.array(names, dtype=object)
         self.units_ = EngineUnits.learn(data.y, data.t, self.model_.standardises())
         columns = find_columns(self.modifiers, self)
         self._check_settings(data, columns)
@@ -159,8 +182,7 @@ class BaseThetaEstimator(BaseEffectEstimator):
         if self.n_folds > 1:
             self._fit_inference(data, cross_fit, columns)
         self.propensity_ = None if self.engine_ is None else self.engine_.propensity
-        # what averages need where there are no influence values
-        self.rows_ = (data.X, cross_fit.row_weight) if self.n_folds == 1 else None
+        self.training_rows_ = TrainingRows(data.X, data.t, cross_fit.row_weight)
         self.constant_ = self.model_.best_constant(
             self.units_.outcomes(data.y), self.units_.treatments(data.t), data.weight
         )
@@ -317,26 +339,43 @@ class BaseThetaEstimator(BaseEffectEstimator):
         population: str,
         trim: tuple[float, float] | None,
         by: Any,
-    ) -> tuple[np.ndarray, np.ndarray, int, Groups]:
+    ) -> tuple[Average, Groups]:
         engine = self._inference("an average with a standard error")
         groups = Groups.read(by, len(self.folds_ if X is None else X))
         if X is None:
-            return *engine.average(contrast, population, trim, groups), groups
+            target = MeanContrast(self.model_, contrast)
+            arms = np.repeat(contrast.t1[0], self.model_.n_outcomes_)
+            return engine.average(target, population, trim, groups, arms), groups
         if population != "all" or trim is not None:
             raise ValueError(
                 "`population` and `trim` choose among the training rows and must be left alone "
                 f"when `X` is given, got population={population!r} and trim={trim!r}"
             )
         assert self.projection_ is not None
-        return *self.projection_.average(X, contrast, groups), len(X), groups
+        return self.projection_.average(X, contrast, groups), groups
+
+    def _estimate_target(
+        self, target: Any, T: Any, population: str, trim: Any, by: Any, title: str
+    ) -> InferenceResult:
+        engine = self._inference("an average with a standard error")
+        groups = Groups.read(by, len(self.folds_))
+        functions, names = read_functions(target)
+        rows = self.training_rows_
+        t, law = rows.t, engine.target_law
+        if T is not None:
+            t, law = self.contrasts_.points(T, "T", len(self.folds_)), None
+        is_dose = self.contrasts_.treatments.kind == "dose"
+        asked = FunctionTarget(functions, names, rows.X, t, is_dose, law)
+        found = engine.average(asked, population, trim, groups)
+        return make_result(found, groups.name(names), title)
 
     def _plug_in_average(self, X: np.ndarray | None, contrast: Contrast) -> np.ndarray | None:
         if X is not None:
             return self._effect(X, contrast).mean(axis=0).ravel()
-        if self.rows_ is None:
+        if self.engine_ is not None:
             return None  # there are influence values to average
-        X, weight = self.rows_
-        return np.average(self._effect(X, contrast), axis=0, weights=weight).ravel()
+        rows = self.training_rows_
+        return np.average(self._effect(rows.X, contrast), axis=0, weights=rows.weight).ravel()
 
     def _inference(self, name: str) -> Engine:
         if self.engine_ is None:
@@ -345,6 +384,30 @@ class BaseThetaEstimator(BaseEffectEstimator):
                 "n_folds=5 (the default) to get it"
             )
         return self.engine_
+
+    def parameters(self, X: Any) -> np.ndarray:
+        """Estimate the parameters of the model for each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Covariates.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_params)
+            Means over the networks, in outcome units; ``parameter_names_out_`` names the columns.
+
+        Raises
+        ------
+        NotFittedError
+            If called before ``fit``.
+        ValueError
+            If X has other columns than in fit.
+        """
+        check_is_fitted(self)
+        X = validate_X(self, X, reset=False)
+        return np.concatenate([theta.mean(axis=0) for _, theta in self.theta_net_.theta(X)])
 
     def predict_propensity(self, X: Any) -> np.ndarray:
         """Predict the probability of each arm, or the mean of each dose, given x.

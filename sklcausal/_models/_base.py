@@ -374,6 +374,23 @@ class StructuralModel(BaseEstimator):
         scaled = covariance / np.outer(scale, scale) + 1e-8 * np.eye(len(scale))
         return constant, (np.linalg.cholesky(scaled) * scale[:, None]).T
 
+    def param_names(self, treatments: Treatments, outcomes: Outcomes) -> list[str]:
+        """Name the parameters.
+
+        Parameters
+        ----------
+        treatments : Treatments
+            Kind of the treatment and its arms.
+        outcomes : Outcomes
+            Kinds of the outcomes.
+
+        Returns
+        -------
+        list of str
+            One name for each parameter.
+        """
+        return [f"theta[{j}]" for j in range(self.n_params_)]
+
     def row_losses(self, y: np.ndarray, t: np.ndarray, theta: np.ndarray) -> np.ndarray:
         """Compute the loss of many rows in float64.
 

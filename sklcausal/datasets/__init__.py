@@ -11,6 +11,7 @@ from sklcausal.datasets._jobs import fetch_jobs
 from sklcausal.datasets._lalonde import fetch_lalonde
 from sklcausal.datasets._nhefs import load_nhefs
 from sklcausal.datasets._social_pressure import fetch_social_pressure
+from sklcausal.datasets._structural_designs import make_flm, make_pricing
 from sklcausal.datasets._twins import fetch_twins
 
 __all__ = [
@@ -26,5 +27,7 @@ __all__ = [
     "get_data_home",
     "load_nhefs",
     "make_confounded",
+    "make_flm",
+    "make_pricing",
     "make_tutorial",
 ]

@@ -4,11 +4,34 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.linalg import block_diag
 from scipy.sparse import coo_array, csr_array, hstack
 
 POPULATIONS = ("all", "treated", "overlap")
+
+
+@dataclass(frozen=True)
+class Average:
+    """Averages with their covariance.
+
+    Attributes
+    ----------
+    estimate : ndarray of shape (n_estimates,)
+        Groups outside, targets within.
+    covariance : ndarray of shape (n_estimates, n_estimates)
+    n_samples : int
+        Rows that were averaged over.
+    moves : ndarray of shape (n_samples_in_fit, n_estimates) or None, default=None
+        How far each training row moves the estimates; None where they rest on given rows.
+    """
+
+    estimate: np.ndarray
+    covariance: np.ndarray
+    n_samples: int
+    moves: np.ndarray | None = None
 
 
 def ratio_average(

@@ -16,6 +16,7 @@ from scipy.stats import norm
 from sklcausal._contrasts import Contrast
 from sklcausal._cross_fit import CrossFit
 from sklcausal.exceptions import IntervalNotAvailableError
+from sklcausal.inference._averages import Average
 from sklcausal.inference._engine import Engine
 from sklcausal.inference._groups import Groups
 from sklcausal.inference._influence import row_gradient
@@ -319,9 +320,7 @@ class EffectProjection:
         shape = (len(X), contrast.n_contrasts, self.n_outcomes)
         return np.minimum(low, effect).reshape(shape), np.maximum(high, effect).reshape(shape)
 
-    def average(
-        self, X: np.ndarray, contrast: Contrast, groups: Groups
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def average(self, X: np.ndarray, contrast: Contrast, groups: Groups) -> Average:
         """Average the effect over given rows, with the variance of the projection at their mean.
 
         Parameters
@@ -332,9 +331,8 @@ class EffectProjection:
 
         Returns
         -------
-        estimate : ndarray of shape (n_groups * n_targets,)
-        covariance : ndarray of shape (n_groups * n_targets, n_groups * n_targets)
-            NaN between contrasts whose projections are kept apart.
+        Average
+            With a covariance of NaN between contrasts whose projections are kept apart.
         """
         parts, n_groups = self._parts(contrast), len(groups.labels)
         n_targets = contrast.n_contrasts * self.n_outcomes
@@ -357,7 +355,7 @@ class EffectProjection:
             where = (np.arange(n_groups)[:, None] * n_targets + at).ravel()
             moves = basis.projection.evaluate(mean, coef)[1].reshape(len(where), -1)
             covariance[np.ix_(where, where)] = moves @ moves.T + spread[np.ix_(where, where)]
-        return flat.mean(axis=0), covariance
+        return Average(flat.mean(axis=0), covariance, len(X))
 
     def _regressors(
         self, basis: Basis, X: np.ndarray, theta: np.ndarray, features: np.ndarray

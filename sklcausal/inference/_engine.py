@@ -4,22 +4,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from sklcausal._contrasts import Contrast
 from sklcausal._encoding import Treatments
 from sklcausal._models._base import StructuralModel
 from sklcausal.exceptions import TargetError
 from sklcausal.inference import _averages as averages
+from sklcausal.inference._averages import Average
 from sklcausal.inference._groups import Groups
 from sklcausal.inference._hessian import Hessian
 from sklcausal.inference._influence import Corrections, Signals, compute_corrections
 from sklcausal.inference._law import ArmLaw, TreatmentLaw
-from sklcausal.inference._targets import Cells, MeanContrast
+from sklcausal.inference._targets import Cells, Target
 from sklcausal.inference._units import Affine, EngineUnits
 
 
@@ -99,22 +98,6 @@ class Engine:
         back = Affine.of(self.model, self.units.alone())
         return replace(found, theta=back(found.theta[None])[0], step=found.step @ back.matrix[0])
 
-    def signals(self, contrast: Contrast, outcomes: Sequence[int] | None = None) -> Signals:
-        """Compute influence values of differences of mean outcomes.
-
-        Parameters
-        ----------
-        contrast : Contrast
-        outcomes : sequence of int or None, default=None
-            Which outcomes; None for all.
-
-        Returns
-        -------
-        Signals
-            In outcome units; contrasts outside, outcomes within.
-        """
-        return self.corrections.signals(MeanContrast(self.model, contrast, outcomes))
-
     def cells(self) -> Signals:
         """Compute influence values of the mean outcomes of arms, or of intercept and slopes.
 
@@ -140,27 +123,27 @@ class Engine:
 
     def average(
         self,
-        contrast: Contrast,
+        target: Target,
         population: str,
         trim: tuple[float, float] | None,
         groups: Groups,
-    ) -> tuple[np.ndarray, np.ndarray, int]:
-        """Average contrasts over the training population or groups of it.
+        arms: np.ndarray | None = None,
+    ) -> Average:
+        """Average a target over the training population or groups of it.
 
         Parameters
         ----------
-        contrast : Contrast
+        target : Target
         population : {'all', 'treated', 'overlap'}
         trim : tuple of float or None
             Keep rows all of whose propensities lie within.
         groups : Groups
+        arms : ndarray of int of shape (n_outputs,) or None, default=None
+            Arm whose takers are the treated of each output.
 
         Returns
         -------
-        estimate : ndarray of shape (n_groups * n_targets,)
-        covariance : ndarray of shape (n_groups * n_targets, n_groups * n_targets)
-        n_samples : int
-            Rows that were averaged over.
+        Average
         """
         if population not in averages.POPULATIONS:
             raise ValueError(
@@ -176,24 +159,32 @@ class Engine:
             chance = self.propensity[np.arange(len(self.y)), self.t]
         groups.check(self.t, np.nan_to_num(self.y), self.corrections.theta, chance)
         keep = self._kept(trim)
-        signals = self.signals(contrast)
+        signals = self.corrections.signals(target)
         rows = [own[keep[own]] for own in groups.rows()]
+        n_outputs = signals.psi.shape[1]
         estimates, moves = [], []
-        for label, own in zip(groups.labels, rows, strict=True):
+        every = np.zeros((len(self.y), len(rows) * n_outputs))
+        for g, (label, own) in enumerate(zip(groups.labels, rows, strict=True)):
             if len(own) < 2:
                 where = "" if label is None else f" in group {label!r}"
                 raise ValueError(
                     f"`trim` must leave at least 2 rows{where}, got {len(own)} with {trim}"
                 )
             here = Signals(signals.value[own], signals.psi[own])
-            estimate, move = self._average(here, contrast, population, own, label)
+            estimate, move = self._average(here, population, own, label, arms)
             estimates.append(estimate)
             moves.append(move)
+            every[own, g * n_outputs : (g + 1) * n_outputs] = move
         covariance = averages.covariance_of_moves(moves, rows, self.cluster)
-        return np.concatenate(estimates), covariance, int(keep.sum())
+        return Average(np.concatenate(estimates), covariance, int(keep.sum()), every)
 
     def _average(
-        self, signals: Signals, contrast: Contrast, population: str, rows: np.ndarray, label: Any
+        self,
+        signals: Signals,
+        population: str,
+        rows: np.ndarray,
+        label: Any,
+        arms: np.ndarray | None,
     ) -> tuple[np.ndarray, np.ndarray]:
         weight, psi = self.weight[rows], signals.psi
         if population == "all":
@@ -203,17 +194,16 @@ class Engine:
             return averages.overlap_average(
                 psi, signals.value, self.t[rows], self.propensity[rows], self.is_known, weight
             )
-        n_outcomes = psi.shape[1] // contrast.n_contrasts
-        a = np.repeat(contrast.t1[0], n_outcomes)
-        treated = self.t[rows, None] == a
+        assert arms is not None
+        treated = self.t[rows, None] == arms
         if not (weight @ treated).all():
-            arm = self.treatments.labels[int(a[(weight @ treated).argmin()])]
+            arm = self.treatments.labels[int(arms[(weight @ treated).argmin()])]
             where = "" if label is None else f" in group {label!r}"
             raise ValueError(
                 "`population='treated'` needs people who received the treatment, got none in "
                 f"arm {arm!r}{where}"
             )
-        e = self.propensity[rows][:, a]
+        e = self.propensity[rows][:, arms]
         return averages.treated_average(psi, signals.value, treated, e, weight)
 
     def _kept(self, trim: tuple[float, float] | None) -> np.ndarray:

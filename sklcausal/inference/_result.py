@@ -7,9 +7,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from scipy.stats import norm
 
+from sklcausal.exceptions import ModelError
+from sklcausal.inference._averages import Average
 from sklcausal.utils._frames import make_frame
+
+N_DRAWS = 20_000
 
 
 class InferenceResult:
@@ -30,6 +35,8 @@ class InferenceResult:
     limits : ndarray of shape (n_targets,) or None, default=None
         Largest possible size of each target, such as 1 for a difference of probabilities;
         intervals are cut there.
+    moves : ndarray of shape (n_rows, n_targets) or None, default=None
+        How far each row moves the estimates; its columns sum to 0.
 
     Attributes
     ----------
@@ -56,11 +63,18 @@ class InferenceResult:
         title: str = "",
         n_samples: int | None = None,
         limits: np.ndarray | None = None,
+        moves: np.ndarray | None = None,
     ):
         self.estimate = np.asarray(estimate, dtype=float)
         self.covariance = np.asarray(covariance, dtype=float)
         self.names, self.title, self.n_samples = list(names), title, n_samples
         self.limits = np.full(len(self.estimate), np.inf) if limits is None else limits
+        self.moves = moves
+
+    @property
+    def influence_values(self) -> np.ndarray | None:
+        """Influence values of every row, whose means are the estimates; None without rows."""
+        return None if self.moves is None else self.estimate + len(self.moves) * self.moves
 
     @property
     def std_error(self) -> np.ndarray:
@@ -78,22 +92,93 @@ class InferenceResult:
         """Two-sided p-values."""
         return 2 * norm.sf(np.abs(self.zstat))
 
-    def conf_int(self, alpha: float = 0.05) -> tuple[np.ndarray, np.ndarray]:
+    def conf_int(
+        self, alpha: float = 0.05, simultaneous: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Compute normal confidence intervals.
 
         Parameters
         ----------
         alpha : float, default=0.05
             One minus the confidence level.
+        simultaneous : bool, default=False
+            Widen the intervals so that all targets are covered at once, by the largest of jointly
+            normal errors.
 
         Returns
         -------
         low, high : ndarray of shape (n_targets,)
             Bounds of the intervals.
+
+        Raises
+        ------
+        ValueError
+            If alpha is not between 0 and 1, or joint intervals are asked for targets whose
+            covariance is not known.
         """
-        half = norm.ppf(1 - alpha / 2) * self.std_error
+        if not isinstance(alpha, (int, float, np.number)) or not 0 < alpha < 1:
+            raise ValueError(f"`alpha` must be a number between 0 and 1, got {alpha!r}")
+        critical = self._joint_critical(alpha) if simultaneous else norm.ppf(1 - alpha / 2)
+        half = critical * self.std_error
         low, high = self.estimate - half, self.estimate + half
         return np.maximum(low, -self.limits), np.minimum(high, self.limits)
+
+    def _joint_critical(self, alpha: float) -> float:
+        if not np.isfinite(self.covariance).all():
+            raise ValueError(
+                "`simultaneous=True` needs the covariance of all targets, got targets whose "
+                "covariance is not known; ask for them one by one"
+            )
+        values, vectors = np.linalg.eigh(self.covariance)
+        root = vectors * np.sqrt(np.maximum(values, 0.0))
+        error = np.where(self.std_error > 0, self.std_error, 1.0)
+        noise = np.random.default_rng(0).standard_normal((N_DRAWS, len(error))) @ root.T / error
+        return float(
+            max(np.quantile(np.abs(noise).max(axis=1), 1 - alpha), norm.ppf(1 - alpha / 2))
+        )
+
+    def transform(self, function: Any, names: Any = None, title: str = "") -> InferenceResult:
+        """Compute functions of the estimates, with standard errors by the delta method.
+
+        Parameters
+        ----------
+        function : callable
+            Maps a tensor of all estimates, of shape (n_targets,), to a tensor of shape () or
+            (n_new,), written with torch.
+        names : str, sequence of str or None, default=None
+            Names of the new targets.
+        title : str, default=''
+            Line above the table.
+
+        Returns
+        -------
+        InferenceResult
+            The new targets.
+
+        Raises
+        ------
+        ModelError
+            If the function does not return such a tensor, or cannot be differentiated.
+        """
+        at = torch.tensor(self.estimate, requires_grad=True)
+        with torch.inference_mode(False), torch.enable_grad():
+            value = function(at)
+            if not torch.is_tensor(value) or value.dim() > 1 or not value.requires_grad:
+                raise ModelError(
+                    "`function` must return a tensor with at most one axis that depends on the "
+                    f"estimates, got {value!r}"
+                )
+            value = value.reshape(-1)
+            rows = [torch.autograd.grad(v, at, retain_graph=True)[0] for v in value]
+        jacobian = torch.stack(rows).numpy()
+        names = [names] if isinstance(names, str) else names
+        names = [f"f{j}" for j in range(len(value))] if names is None else list(names)
+        if len(names) != len(value):
+            raise ValueError(f"`names` must have {len(value)} entries, got {names}")
+        moves = None if self.moves is None else self.moves @ jacobian.T
+        covariance = jacobian @ self.covariance @ jacobian.T
+        found = value.detach().numpy()
+        return InferenceResult(found, covariance, names, title, self.n_samples, moves=moves)
 
     def table(self, alpha: float = 0.05) -> dict[str, list[Any]]:
         """Collect the columns of the summary.
@@ -172,3 +257,24 @@ class InferenceResult:
 
     def __repr__(self) -> str:
         return self.summary()
+
+
+def make_result(
+    found: Average, names: list[str], title: str, limits: np.ndarray | None = None
+) -> InferenceResult:
+    """Give averages names.
+
+    Parameters
+    ----------
+    found : Average
+    names : list of str
+    title : str
+    limits : ndarray of shape (n_targets,) or None, default=None
+
+    Returns
+    -------
+    InferenceResult
+    """
+    return InferenceResult(
+        found.estimate, found.covariance, names, title, found.n_samples, limits, found.moves
+    )

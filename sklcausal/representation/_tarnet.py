@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from sklcausal._ensemble import Recipe
+from sklcausal._recipes import trunk_and_heads
 from sklcausal.base import BaseThetaEstimator
-from sklcausal.nn import MultiHeadMLP
-from sklcausal.nn._layers import check_widths
 from sklcausal.utils._docs import shared_docs
 
 
@@ -89,11 +88,6 @@ class TARNet(BaseThetaEstimator):
 
     def _recipe(self, n_heads: int, n_outcomes: int) -> Recipe:
         # trunk Phi(x) and heads h_t(Phi), [1], section 4
-        arguments = {
-            "n_heads": n_heads,
-            "n_out": n_outcomes,
-            "trunk_widths": check_widths(self.representation_widths, "representation_widths"),
-            "head_widths": check_widths(self.head_widths, "head_widths"),
-            "activation": self.activation,
-        }
-        return Recipe(MultiHeadMLP, arguments)
+        return trunk_and_heads(
+            n_heads, n_outcomes, self.representation_widths, self.head_widths, self.activation
+        )

@@ -22,6 +22,7 @@ from sklcausal._models import (
     StructuralModel,
     TreatmentBasis,
 )
+from sklcausal.structural._structural_net import StructuralNet
 
 __all__ = [
     "FractionalLogit",
@@ -41,5 +42,6 @@ __all__ = [
     "Quantile",
     "SplineBasis",
     "StructuralModel",
+    "StructuralNet",
     "TreatmentBasis",
 ]

@@ -98,11 +98,11 @@ def test_clusters_join_groups(data, band):
 
 def test_groups_of_new_rows_average_their_effects(fitted, data, band):
     X, labels = data.X[:90], band[:90]
-    result = fitted.estimate(X, by=labels)
+    result = fitted.estimate(X=X, by=labels)
     effect = fitted.effect(X)
     means = [effect[labels == g].mean(axis=0) for g in ("middle", "old", "young")]
     np.testing.assert_allclose(result.estimate, np.concatenate(means))
-    alone = fitted.estimate(X[labels == "old"])
+    alone = fitted.estimate(X=X[labels == "old"])
     np.testing.assert_allclose(result.std_error[2:4], alone.std_error)
     # contrasts of other arms are projected apart, so their covariance is not known
     known = ~np.isnan(result.covariance)
@@ -114,7 +114,7 @@ def test_groups_of_new_rows_average_their_effects(fitted, data, band):
 def test_outcomes_that_move_together_have_a_covariance(data):
     y = np.c_[data.y, 2 * data.y]
     est = TARNet(**SMALL).fit(data.X, data.T, y)
-    result = est.estimate(data.X[:60], T0=0, T1=1)
+    result = est.estimate(X=data.X[:60], T0=0, T1=1)
     # the second outcome is twice the first, predicted by weights of its own
     correlation = result.covariance[0, 1] / np.prod(result.std_error)
     assert 0.85 < correlation < 1
