@@ -172,6 +172,19 @@ class Contrasts:
             raise TargetError(f"`{name}` must be finite, got {_shown(value)}")
         return point
 
+    def default(self) -> np.ndarray:
+        """Return the treatment that others are compared with.
+
+        Returns
+        -------
+        ndarray of int of shape (1,) or of float of shape (1, n_treatments)
+            The control, or the mean dose.
+        """
+        schema = self.treatments
+        return (
+            np.array([schema.control]) if schema.arms is not None else self.dose(None, "T")[None]
+        )
+
     def points(self, value: Any, name: str, n: int) -> np.ndarray:
         """Read treatments, one for all rows or one for each.
 

@@ -105,6 +105,9 @@ class MemberModule(nn.Module):
         spread = None if start.spread is None else torch.as_tensor(start.spread, **as_float)
         self.register_buffer("spread", spread)
 
+    constant: Tensor
+    spread: Tensor | None
+
     def forward(self, X: Tensor) -> Tensor:
         """Compute theta in the units of training.
 

@@ -13,60 +13,36 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from sklcausal._contrasts import Contrast
 from sklcausal._cross_fit import CrossFit, Trained
 from sklcausal._draws import Batch
 from sklcausal._effect_estimator import BaseEffectEstimator
-from sklcausal._encoding import check_weights
 from sklcausal._ensemble import Recipe, Start
 from sklcausal._first_stage import N_BINS, FirstStage
-from sklcausal._fit_data import FitData, collect_fields, validate_X
+from sklcausal._fit_data import FitData
 from sklcausal._models import GeneralizedLinear, PotentialOutcomes, StructuralModel
 from sklcausal._models._checks import check_model
 from sklcausal._screening import Candidate
 from sklcausal._settings import check_decays, find_columns, resolve_device
+from sklcausal._theta_results import ThetaResults, TrainingRows
 from sklcausal._training import TrainingOptions
-from sklcausal.exceptions import IntervalNotAvailableError
-from sklcausal.inference._averages import Average
-from sklcausal.inference._diagnostics import describe_diagnostics, diagnose, warn_of_overlap
+from sklcausal.inference._diagnostics import diagnose, warn_of_overlap
 from sklcausal.inference._effect_projection import EffectProjection
 from sklcausal.inference._engine import Engine
-from sklcausal.inference._groups import Groups
 from sklcausal.inference._nuisance import MomentNet, PropensityNet
-from sklcausal.inference._result import InferenceResult, make_result
-from sklcausal.inference._targets import FunctionTarget, MeanContrast, read_functions
 from sklcausal.inference._theta_net import ThetaNet
 from sklcausal.inference._units import Affine, EngineUnits
 from sklcausal.nn._layers import ACTIVATIONS
-from sklcausal.targets import as_column_array, check_lengths, check_same_index
 from sklcausal.utils._docs import shared_docs
 
 AUTO_WEIGHT_DECAY = (0.3, 1.0, 3.0)
 UNJUDGED_DECAY = 1.0
 
 
-@dataclass(frozen=True)
-class TrainingRows:
-    """What averages over the training population may ask for.
-
-    Attributes
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-    t : ndarray of shape (n_samples,) or (n_samples, n_treatments)
-    weight : ndarray of shape (n_samples,)
-    """
-
-    X: np.ndarray
-    t: np.ndarray
-    weight: np.ndarray
-
-
 @shared_docs
 @dataclass(kw_only=True, eq=False, repr=False)
-class BaseThetaEstimator(BaseEffectEstimator):
+class BaseThetaEstimator(ThetaResults):
     """Estimate effects by a network that maps x to the parameters of a structural model.
 
     Subclasses name the network (`_recipe`) and may change the training loss (`_loss`); inference
@@ -315,181 +291,6 @@ class BaseThetaEstimator(BaseEffectEstimator):
         inner = Affine(trained.units.y_loc, trained.units.y_scale[:, :, None] * np.eye(n_cells))
         outer = Affine(np.zeros((1, n_cells)), np.eye(n_cells)[None])
         return ThetaNet(trained.ensemble, model, inner, outer, columns)
-
-    # -- what the base class asks for ---------------------------------------------------------
-
-    def _means(self, X: np.ndarray, t: np.ndarray) -> np.ndarray:
-        net, out = self.effect_net_, []
-        for rows, theta in net.theta(X):
-            out.append(net.means(theta, t if len(t) == 1 else t[rows]))
-        return np.concatenate(out)
-
-    def _interval(
-        self, X: np.ndarray, contrast: Contrast, alpha: float, simultaneous: bool
-    ) -> tuple[np.ndarray, np.ndarray]:
-        self._inference("`effect_interval`")
-        assert self.projection_ is not None
-        seed = self.draw_seed_ if simultaneous else None
-        return self.projection_.interval(X, contrast, alpha, seed)
-
-    def _average(
-        self,
-        X: np.ndarray | None,
-        contrast: Contrast,
-        population: str,
-        trim: tuple[float, float] | None,
-        by: Any,
-    ) -> tuple[Average, Groups]:
-        engine = self._inference("an average with a standard error")
-        groups = Groups.read(by, len(self.folds_ if X is None else X))
-        if X is None:
-            target = MeanContrast(self.model_, contrast)
-            arms = np.repeat(contrast.t1[0], self.model_.n_outcomes_)
-            return engine.average(target, population, trim, groups, arms), groups
-        if population != "all" or trim is not None:
-            raise ValueError(
-                "`population` and `trim` choose among the training rows and must be left alone "
-                f"when `X` is given, got population={population!r} and trim={trim!r}"
-            )
-        assert self.projection_ is not None
-        return self.projection_.average(X, contrast, groups), groups
-
-    def _estimate_target(
-        self, target: Any, T: Any, population: str, trim: Any, by: Any, title: str
-    ) -> InferenceResult:
-        engine = self._inference("an average with a standard error")
-        groups = Groups.read(by, len(self.folds_))
-        functions, names = read_functions(target)
-        rows = self.training_rows_
-        t, law = rows.t, engine.target_law
-        if T is not None:
-            t, law = self.contrasts_.points(T, "T", len(self.folds_)), None
-        is_dose = self.contrasts_.treatments.kind == "dose"
-        asked = FunctionTarget(functions, names, rows.X, t, is_dose, law)
-        found = engine.average(asked, population, trim, groups)
-        return make_result(found, groups.name(names), title)
-
-    def _plug_in_average(self, X: np.ndarray | None, contrast: Contrast) -> np.ndarray | None:
-        if X is not None:
-            return self._effect(X, contrast).mean(axis=0).ravel()
-        if self.engine_ is not None:
-            return None  # there are influence values to average
-        rows = self.training_rows_
-        return np.average(self._effect(rows.X, contrast), axis=0, weights=rows.weight).ravel()
-
-    def _inference(self, name: str) -> Engine:
-        if self.engine_ is None:
-            raise IntervalNotAvailableError(
-                f"{name} needs networks that have not seen every row, got n_folds=1; fit with "
-                "n_folds=5 (the default) to get it"
-            )
-        return self.engine_
-
-    def parameters(self, X: Any) -> np.ndarray:
-        """Estimate the parameters of the model for each row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Covariates.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_params)
-            Means over the networks, in outcome units; ``parameter_names_out_`` names the columns.
-
-        Raises
-        ------
-        NotFittedError
-            If called before ``fit``.
-        ValueError
-            If X has other columns than in fit.
-        """
-        check_is_fitted(self)
-        X = validate_X(self, X, reset=False)
-        return np.concatenate([theta.mean(axis=0) for _, theta in self.theta_net_.theta(X)])
-
-    def predict_propensity(self, X: Any) -> np.ndarray:
-        """Predict the probability of each arm, or the mean of each dose, given x.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Covariates.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_arms) or (n_samples, n_treatments)
-            Probabilities, or means of the doses.
-
-        Raises
-        ------
-        IntervalNotAvailableError
-            If no propensity network was trained, because ``n_folds=1`` or the propensity was
-            known.
-        """
-        check_is_fitted(self)
-        if self.law_net_ is None:
-            why = (
-                "n_folds=1; fit with n_folds=5 (the default)"
-                if self.engine_ is None
-                else "`propensity` was given in fit; `propensity_` holds it for the training rows"
-            )
-            raise IntervalNotAvailableError(
-                "`predict_propensity` needs a propensity network, but none was trained, since "
-                f"{why}"
-            )
-        return self.law_net_.predict(validate_X(self, X, reset=False))
-
-    def score(self, X: Any, T: Any = None, y: Any = None, *, sample_weight: Any = None) -> float:
-        """Compare the outcome loss with that of the best constant parameters.
-
-        This tells how well outcomes are predicted, and nothing about how well effects are.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Covariates.
-        T : array-like of shape (n_samples,) or (n_samples, n_treatments), or packed targets
-            Treatments, or packed targets.
-        y : array-like of shape (n_samples,) or (n_samples, n_outcomes) or None, default=None
-            Outcomes.
-        sample_weight : array-like of shape (n_samples,) or None, default=None
-            Row weights.
-
-        Returns
-        -------
-        float
-            ``1 - loss / loss of the best constant``: 1 is perfect for a continuous outcome, 0 no
-            better than a constant for each arm.
-
-        Raises
-        ------
-        NotFittedError
-            If called before ``fit``.
-        TargetError
-            If T or y does not match what was fitted.
-        """
-        check_is_fitted(self)
-        fields = collect_fields(self, T, y)
-        check_same_index(X=X, **fields, sample_weight=sample_weight)
-        X = validate_X(self, X, reset=False)
-        arrays = {key: as_column_array(fields[key], key) for key in ("T", "y")}
-        check_lengths({"X": X, **arrays})
-        weight = check_weights(sample_weight, len(X))
-        schema = self.contrasts_.treatments
-        t = schema.encode(arrays["T"])
-        t, y = self.units_.treatments(t), self.units_.outcomes(self.outcomes_.encode(arrays["y"]))
-        net = self.theta_net_
-        theta = np.concatenate([net.inner(th).mean(axis=0) for _, th in net.ensemble.theta(X)])
-        losses = [
-            np.average(self.model_.row_losses(y, t, th), weights=weight)
-            for th in (theta, np.broadcast_to(self.constant_, theta.shape))
-        ]
-        return float(1 - losses[0] / losses[1])
-
-    def _diagnostic_lines(self) -> list[str]:
-        return describe_diagnostics(self.diagnostics_)
 
 
 def squared_error(module: nn.Module, batch: Batch) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sklcausal._encoding import Outcomes, Treatments
 from sklcausal._models._base import StructuralModel, Units
-from sklcausal._models._bases import make_basis
+from sklcausal._models._bases import TreatmentBasis, make_basis
 from sklcausal._models._families import GAUSSIAN, Family
 from sklcausal.exceptions import TargetError
 
@@ -71,7 +71,7 @@ class IndexModel(StructuralModel):
                 )
         self._size(treatments, outcomes)
         self.has_missing_ = outcomes.has_missing
-        self.basis_ = None
+        self.basis_: TreatmentBasis | None = None
         if treatments.kind == "discrete" and self.basis is not None:
             raise TargetError(
                 f"`basis` goes with doses, but `T` was read as arms, got basis={self.basis!r}"
@@ -265,7 +265,7 @@ class IndexModel(StructuralModel):
             return None
         model = Linear(self.basis)
         learned = {name: value for name, value in vars(self).items() if name.endswith("_")}
-        vars(model).update({**learned, "kinds_": ("continuous",) * self.n_outcomes_})
+        model.__dict__.update({**learned, "kinds_": ("continuous",) * self.n_outcomes_})
         return model
 
     def linear_design(self, t: np.ndarray) -> np.ndarray | None:

@@ -83,7 +83,8 @@ class EffectProjection:
         shared_head: bool,
     ):
         self.net, self.engine, self.treatments = net, engine, engine.treatments
-        self.X, self.folds, self.n_folds = cross_fit.X, cross_fit.folds, cross_fit.n_members
+        self.X: np.ndarray | None = cross_fit.X
+        self.folds, self.n_folds = cross_fit.folds, cross_fit.n_members
         self.asked, self.shared_head = n_features, shared_head
         self.n_outcomes = engine.model.n_outcomes_
         self.bases: dict[str, list[Basis]] = {}
@@ -102,6 +103,10 @@ class EffectProjection:
         """
         found = [basis.projection for basis, _, _ in self._parts(contrast, needed=False)]
         return min((0 if p is None else p.n_features for p in found), default=0)
+
+    def drop_rows(self) -> None:
+        """Forget the covariates, so that no further projection can be made."""
+        self.X = None
 
     # -- which projections a contrast needs -----------------------------------------------
 
@@ -155,6 +160,11 @@ class EffectProjection:
 
     def _made(self, key: str, pair: Contrast | None) -> list[Basis]:
         if key not in self.bases:
+            if self.X is None:
+                raise IntervalNotAvailableError(
+                    "an interval of a contrast that was not asked for before needs the training "
+                    "rows, which `compact` has dropped; fit again"
+                )
             while len(self.bases) >= MOST_BASES:
                 self.bases.pop(next(iter(self.bases)))
             self.bases[key] = self._make(pair)
@@ -163,6 +173,7 @@ class EffectProjection:
     # -- how a projection is made ---------------------------------------------------------
 
     def _make(self, pair: Contrast | None) -> list[Basis]:
+        assert self.X is not None
         held_out = [(k, np.flatnonzero(self.folds == k)) for k in range(self.n_folds)]
         members = [self.net.member(k, self.X, rows) for k, rows in held_out]
         bases = self._targets(pair, members[0][0])

@@ -108,7 +108,14 @@ class Groups:
             return names
         return [f"{self.title}{label}, {name}" for label in self.labels for name in names]
 
-    def check(self, t: np.ndarray, y: np.ndarray, value: np.ndarray, chance: np.ndarray) -> None:
+    def check(
+        self,
+        t: np.ndarray,
+        y: np.ndarray,
+        value: np.ndarray,
+        chance: np.ndarray,
+        name: str = "by",
+    ) -> None:
         """Refuse groups that were formed by the treatment or the outcome.
 
         A group of one arm only is refused where the propensities make that all but impossible.
@@ -124,6 +131,8 @@ class Groups:
             What the networks say of x.
         chance : ndarray of shape (n,)
             Probability of the arm that a row is in; ones for doses.
+        name : str, default='by'
+            Name of the argument, for the message.
 
         Raises
         ------
@@ -139,7 +148,7 @@ class Groups:
         found = _explains(np.hstack([seen, y]), self.codes) and not _explains(value, self.codes)
         if found or (np.array(in_one_arm) & is_odd).any():
             raise TargetError(
-                "`by` must be a function of covariates observed before the treatment, got labels "
+                f"`{name}` must be a function of covariates observed before the treatment, got labels "
                 f"{shorten(self.labels)} that follow from `T` and `y`: such groups select people "
                 "by what happened to them"
             )

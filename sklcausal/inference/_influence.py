@@ -78,7 +78,7 @@ class Corrections:
                     for a in (self.theta, self.step)
                 )
                 with torch.no_grad():
-                    value = target(own, rows)
+                    value = target(own, rows).detach()
                 change = directional_derivative(partial(target.averaged, rows=rows), own, step)
             values.append(value.numpy())
             psis.append((value - change).numpy())
@@ -108,7 +108,7 @@ def directional_derivative(
     value = function(at)
     vector = torch.zeros_like(value, requires_grad=True)
     (transposed,) = torch.autograd.grad(value, at, vector, create_graph=True)
-    return torch.autograd.grad(transposed, vector, along)[0]
+    return torch.autograd.grad(transposed, vector, along)[0].detach()
 
 
 @torch.enable_grad()

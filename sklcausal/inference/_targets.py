@@ -93,6 +93,94 @@ class MeanContrast(Target):
 
 
 @dataclass(frozen=True)
+class MeanOutcomes(Target):
+    """Mean outcomes at treatments.
+
+    Attributes
+    ----------
+    model : StructuralModel
+    t : ndarray of shape (1 or n_samples, n_points) or (1 or n_samples, n_points, n_treatments)
+    """
+
+    model: StructuralModel
+    t: np.ndarray
+
+    def __call__(self, theta: Tensor, rows: slice) -> Tensor:
+        """Compute the means, treatments outside and outcomes within.
+
+        Parameters
+        ----------
+        theta : Tensor of shape (n, n_params)
+        rows : slice
+
+        Returns
+        -------
+        Tensor of shape (n, n_points * n_outcomes)
+        """
+        t = self.t if len(self.t) == 1 else self.t[rows]
+        return self.model.means_at(theta, torch.tensor(t, device=theta.device)).flatten(-2)
+
+
+@dataclass(frozen=True)
+class MeanDerivative(Target):
+    """Derivatives of the mean outcomes by the doses that were received.
+
+    Attributes
+    ----------
+    model : StructuralModel
+    t : ndarray of shape (n_samples, n_treatments)
+    law : TreatmentLaw
+        Of the doses given x.
+    """
+
+    model: StructuralModel
+    t: np.ndarray
+    law: TreatmentLaw
+
+    def __call__(self, theta: Tensor, rows: slice) -> Tensor:
+        """Compute the derivatives, treatments outside and outcomes within.
+
+        Parameters
+        ----------
+        theta : Tensor of shape (n, n_params)
+        rows : slice
+
+        Returns
+        -------
+        Tensor of shape (n, n_treatments * n_outcomes)
+        """
+        return self._at(theta, torch.tensor(self.t[rows], device=theta.device))
+
+    def averaged(self, theta: Tensor, rows: slice) -> Tensor:
+        """Average the derivatives over the law of the doses.
+
+        Parameters
+        ----------
+        theta : Tensor of shape (n, n_params)
+        rows : slice
+
+        Returns
+        -------
+        Tensor of shape (n, n_treatments * n_outcomes)
+        """
+        weight, t = self.law.nodes(rows)
+        total = sum(
+            share[:, None] * self._at(theta, node) for share, node in zip(weight, t, strict=True)
+        )
+        return torch.as_tensor(total)
+
+    @torch.enable_grad()
+    def _at(self, theta: Tensor, t: Tensor) -> Tensor:
+        t = t.detach().clone().requires_grad_(True)
+        mean = self.model.batch_mean(theta, t)
+        columns = [
+            torch.autograd.grad(mean[:, m].sum(), t, create_graph=True)[0]
+            for m in range(mean.shape[1])
+        ]
+        return torch.stack(columns, dim=-1).flatten(1)
+
+
+@dataclass(frozen=True)
 class Cells(Target):
     """Quantities of which every effect is a linear combination.
 
