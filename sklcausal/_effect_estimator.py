@@ -254,8 +254,8 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
 
     def _limits(self) -> tuple[Any, Any]:
         """Return the smallest and largest possible effect on each outcome."""
-        is_share = np.array([kind == "binary" for kind in self.outcomes_.kinds])
-        most = np.where(is_share & (self.treatments_ is not None), 1.0, np.inf)
+        is_share = np.array([kind in ("binary", "choice") for kind in self.outcomes_.kinds])
+        most = np.where(is_share, 1.0, np.inf)
         most = most if not self.outcomes_.one_dim else most[0]
         return -most, most
 

@@ -91,7 +91,7 @@ class Outcomes:
     kinds: tuple[str, ...]
     names: tuple[str, ...]
     one_dim: bool
-    levels: tuple[tuple[Any, Any] | None, ...]
+    levels: tuple[tuple[Any, ...] | None, ...]
     has_missing: bool = False
 
     @property
@@ -119,6 +119,8 @@ class Outcomes:
             If the number of columns or a label differs from fit, or a value does not fit the kind.
         """
         columns = y.reshape(len(y), -1)
+        if self.kinds[0] == "choice" and columns.shape[1] == 1:
+            columns = np.repeat(columns, self.n_outcomes, axis=1)
         if columns.shape[1] != self.n_outcomes:
             raise TargetError(
                 f"`y` must have {self.n_outcomes} column(s) as in fit, got {columns.shape[1]}"
@@ -138,7 +140,7 @@ class Outcomes:
             if not known.all():
                 came = labels[~known][:1].tolist()[0]
                 raise TargetError(f"`y` must be one of {list(levels)} as in fit, got {came!r}")
-            out[:, m] = labels == levels[1]
+            out[:, m] = labels == levels[m if self.kinds[0] == "choice" else 1]
         return out
 
 

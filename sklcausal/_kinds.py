@@ -14,7 +14,8 @@ from sklcausal.exceptions import TargetError
 from sklcausal.targets import as_column_array, check_not_missing, describe, is_missing
 
 MAX_INTEGER_ARMS = 10
-OUTCOME_KINDS = ("continuous", "binary", "count")
+MAX_CHOICES = 50
+OUTCOME_KINDS = ("continuous", "binary", "count", "choice")
 # Smallest eigenvalue of the correlations of simultaneous treatments that can be told apart.
 MIN_EIGENVALUE = 1e-8
 
@@ -195,8 +196,8 @@ def check_outcomes(
     ----------
     y : ndarray of shape (n_samples,) or (n_samples, n_outcomes)
         Outcomes. With two axes NaN is a missing cell.
-    outcome : {'auto', 'continuous', 'binary', 'count'} or sequence of them
-        Kind of every column, or of each.
+    outcome : {'auto', 'continuous', 'binary', 'count', 'choice'} or sequence of them
+        Kind of every column, or of each. The labels of a choice become one outcome each.
     names : sequence of str or None
         Column names of y.
 
@@ -218,6 +219,8 @@ def check_outcomes(
             f"`outcome` must be one of {['auto', *OUTCOME_KINDS]}, or a list with one of them "
             f"for each of the {n_outcomes} column(s) of `y`, got {outcome!r}"
         )
+    if "choice" in asked:
+        return _choice(columns, asked)
     names = tuple(str(n) for n in (names or [f"y{m}" for m in range(n_outcomes)]))
     found = [
         _outcome_column(
@@ -230,6 +233,23 @@ def check_outcomes(
     kinds, levels = zip(*found, strict=True)
     has_missing = columns.dtype.kind == "f" and bool(np.isnan(columns).any())
     return Outcomes(tuple(kinds), names, y.ndim == 1, tuple(levels), has_missing)
+
+
+def _choice(columns: np.ndarray, asked: Sequence[str]) -> Outcomes:
+    """Read one column of labels of what was chosen."""
+    if len(asked) > 1:
+        raise TargetError(
+            f"`y` must hold a single column of labels for outcome='choice', got {len(asked)}"
+        )
+    check_not_missing(columns, "y")
+    found = np.unique(columns)
+    if not 2 <= len(found) <= MAX_CHOICES:
+        raise TargetError(
+            f"`y` must hold 2 to {MAX_CHOICES} different labels for outcome='choice', got "
+            f"{len(found)}: {shorten(found.tolist())}"
+        )
+    n, levels = len(found), tuple(found.tolist())
+    return Outcomes(("choice",) * n, tuple(map(str, levels)), False, (levels,) * n)
 
 
 def _observed(values: np.ndarray, name: str) -> np.ndarray:

@@ -12,6 +12,7 @@ from sklcausal._models._bases import (
 )
 from sklcausal._models._index import IndexModel, Linear
 from sklcausal._models._moments import MomentModel
+from sklcausal._models._multinomial import MultinomialLogit
 from sklcausal._models._ready import (
     FractionalLogit,
     Gamma,
@@ -23,6 +24,7 @@ from sklcausal._models._ready import (
     Probit,
     Quantile,
 )
+from sklcausal._models._tobit import Tobit
 
 __all__ = [
     "FractionalLogit",
@@ -34,6 +36,7 @@ __all__ = [
     "LogBasis",
     "Logit",
     "MomentModel",
+    "MultinomialLogit",
     "NegativeBinomial",
     "Poisson",
     "PolynomialBasis",
@@ -42,5 +45,6 @@ __all__ = [
     "Quantile",
     "SplineBasis",
     "StructuralModel",
+    "Tobit",
     "TreatmentBasis",
 ]

@@ -233,7 +233,9 @@ class StructuralModel(BaseEstimator):
     @property
     def has_mean(self) -> bool:
         """Whether the model says which outcome it expects."""
-        return type(self).mean is not StructuralModel.mean
+        own = type(self)
+        base = StructuralModel
+        return own.mean is not base.mean or own.batch_mean is not base.batch_mean
 
     def batch_mean(self, theta: Tensor, t: Tensor) -> Tensor:
         """Compute the expected outcome of many rows.

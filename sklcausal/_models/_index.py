@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from copy import copy
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -30,6 +30,9 @@ class IndexModel(StructuralModel):
         Functions ``B`` of the doses; None takes the doses themselves.
     """
 
+    # parameters behind those of the index, such as a scale
+    n_further: ClassVar[int] = 0
+
     def __init__(self, basis: Any = None):
         self.basis = basis
 
@@ -38,6 +41,12 @@ class IndexModel(StructuralModel):
         """Return the family of an outcome of some kind."""
 
     def _families(self) -> list[Family]:
+        unknown = [kind for kind in self.kinds_ if kind == "choice"]
+        if unknown:
+            raise TargetError(
+                "`outcome` must not be 'choice' for this model; "
+                "sklcausal.structural.MultinomialLogit takes choices"
+            )
         return [self._family(kind) for kind in self.kinds_]
 
     # -- set-up -----------------------------------------------------------------------------
@@ -77,8 +86,7 @@ class IndexModel(StructuralModel):
                 f"`basis` goes with doses, but `T` was read as arms, got basis={self.basis!r}"
             )
         self.n_arms_ = treatments.n_arms
-        self.n_heads_ = self.n_arms_ or 1 + self.n_treatments_
-        self.n_params_ = self.n_heads_ * self.n_outcomes_
+        self._count(self.n_arms_ or 1 + self.n_treatments_)
         return self
 
     def learn(self, y: np.ndarray, t: np.ndarray, weight: np.ndarray) -> IndexModel:
@@ -109,9 +117,13 @@ class IndexModel(StructuralModel):
             basis = make_basis(self.basis)
             if basis is not None:
                 self.basis_ = copy(basis).fit(t)
-                self.n_heads_ = 1 + self.basis_.n_columns_
-                self.n_params_ = self.n_heads_ * self.n_outcomes_
+                self._count(1 + self.basis_.n_columns_)
         return self
+
+    def _count(self, n_index: int) -> None:
+        """Set the numbers of parameters: those of the index, and further ones."""
+        self.n_index_, self.n_heads_ = n_index, n_index + self.n_further
+        self.n_params_ = self.n_heads_ * self.n_outcomes_
 
     def _check_range(self, family: Family, y: np.ndarray) -> None:
         low, high = np.nanmin(y), np.nanmax(y)
@@ -227,7 +239,7 @@ class IndexModel(StructuralModel):
         return torch.stack([f.mean(index[..., m]) for m, f in enumerate(self._families())], dim=-1)
 
     def _index(self, theta: Tensor, t: Tensor) -> Tensor:
-        parts = theta.unflatten(-1, (self.n_heads_, self.n_outcomes_))
+        parts = theta.unflatten(-1, (self.n_index_, self.n_outcomes_))
         if self.n_arms_:
             at = t[..., None, None].expand(*t.shape, 1, self.n_outcomes_)
             return torch.gather(parts.expand(*t.shape, -1, -1), -2, at).squeeze(-2)
@@ -401,7 +413,7 @@ class IndexModel(StructuralModel):
         elif self.basis_ is None:
             heads = ["intercept", *(f"slope of {name}" for name in treatments.names)]
         else:
-            heads = ["intercept", *(f"slope {s + 1}" for s in range(self.n_heads_ - 1))]
+            heads = ["intercept", *(f"slope {s + 1}" for s in range(self.n_index_ - 1))]
         if outcomes.one_dim:
             return heads
         return [f"{head}: {name}" for head in heads for name in outcomes.names]

@@ -12,6 +12,7 @@ from sklcausal._models import (
     LogBasis,
     Logit,
     MomentModel,
+    MultinomialLogit,
     NegativeBinomial,
     Poisson,
     PolynomialBasis,
@@ -20,6 +21,7 @@ from sklcausal._models import (
     Quantile,
     SplineBasis,
     StructuralModel,
+    Tobit,
     TreatmentBasis,
 )
 from sklcausal.structural._structural_net import StructuralNet
@@ -34,6 +36,7 @@ __all__ = [
     "LogBasis",
     "Logit",
     "MomentModel",
+    "MultinomialLogit",
     "NegativeBinomial",
     "Poisson",
     "PolynomialBasis",
@@ -43,5 +46,6 @@ __all__ = [
     "SplineBasis",
     "StructuralModel",
     "StructuralNet",
+    "Tobit",
     "TreatmentBasis",
 ]
