@@ -8,15 +8,18 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
+from sklcausal._contrasts import Contrast
 from sklcausal._cross_fit import CrossFit
 from sklcausal._fit_data import FitData
 from sklcausal._models import StructuralModel
 from sklcausal._models._checks import follows_from_mean
 from sklcausal._screening import Candidate
 from sklcausal.exceptions import IntervalNotAvailableError
+from sklcausal.inference._balance import weigh_rows
 from sklcausal.inference._calibration import calibrate
 from sklcausal.inference._engine import Engine
 from sklcausal.inference._hessian import GivenHessian, Hessian, LawHessian, ObservedHessian
@@ -29,9 +32,9 @@ from sklcausal.inference._nuisance import (
     ObservationNet,
     PropensityNet,
 )
-from sklcausal.inference._targets import Cells
+from sklcausal.inference._targets import Cells, MeanContrast
 from sklcausal.inference._theta_net import ThetaNet
-from sklcausal.inference._units import EngineUnits
+from sklcausal.inference._units import Affine, EngineUnits
 
 N_BINS = 8
 LAW_CANDIDATES = (Candidate(None, 1.0), Candidate(N_BINS, 3.0))
@@ -105,14 +108,14 @@ class FirstStage:
         theta = self.cross_fit.out_of_fold(partial(net.inner_theta, self.cross_fit.X))
         gates = net.ensemble.importance(self.data.X.shape[1]).mean(axis=0)
         every = np.ones(len(theta), dtype=bool)
-        theta = self._calibrated(theta, gates, every)
+        self.theta = theta = self._calibrated(theta, gates, every)
         self.method = self._choose(theta)
         if self.method in LEARNED:
             hessian = self._learn_hessian(theta, law, some)
         else:
             hessian = LawHessian(law)
             self.method = hessian.method
-        hessian = self._observed(hessian, self.nuisances)
+        self.expected = hessian = self._observed(hessian, self.nuisances)
         data = self.data
         engine = Engine(self.model, self.units, data.treatments, self._target_law())
         return engine.fit(self.y, self.t, theta, hessian, law, data.weight, data.cluster)
@@ -126,6 +129,28 @@ class FirstStage:
     def t(self) -> np.ndarray:
         """Treatments in the units of the engine."""
         return self.units.treatments(self.data.t)
+
+    def diagnose(self, contrast: Contrast, names: list[str]) -> dict[str, Any]:
+        """Measure what the corrections of the first effect weigh.
+
+        Parameters
+        ----------
+        contrast : Contrast
+            The default one.
+        names : list of str
+            Of the columns of X.
+
+        Returns
+        -------
+        dict
+        """
+        if not self.model.has_mean:
+            return {}
+        first = Contrast(contrast.t0[:, :1], contrast.t1[:, :1])
+        back = Affine.of(self.model, self.units.alone())
+        target = MeanContrast(self.model, first, [0])
+        known = (self.model, self.y, self.t, self.theta, self.expected, back, target)
+        return weigh_rows(*known, self.data.X, names)
 
     # -- nuisances --------------------------------------------------------------------------
 

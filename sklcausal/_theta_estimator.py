@@ -261,8 +261,16 @@ class BaseThetaEstimator(ThetaResults):
         self.projection_ = EffectProjection(
             self.effect_net_, engine, cross_fit, self.n_features_interval, self._shared_head
         )
-        self.n_features_interval_ = self.projection_.smallest(self.contrasts_(None, None))
-        self.diagnostics_ = diagnose(engine, self.law_net_, self.propensity_clip)
+        if self.model_.has_mean:
+            self.n_features_interval_ = self.projection_.smallest(self.contrasts_(None, None))
+        columns_of_X = getattr(self, "feature_names_in_", None)
+        if columns_of_X is None:
+            columns_of_X = [f"x{j}" for j in range(data.X.shape[1])]
+        self.diagnostics_ = {
+            **diagnose(engine, self.law_net_, self.propensity_clip),
+            "hessian_method": self.hessian_method_,
+            **stage.diagnose(self.contrasts_(None, None), [str(c) for c in columns_of_X]),
+        }
         warn_of_overlap(self.diagnostics_, self.propensity_clip)
 
     def _hessian_options(self) -> dict[str, str]:

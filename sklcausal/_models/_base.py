@@ -253,6 +253,12 @@ class StructuralModel(BaseEstimator):
             Expected outcomes.
         """
         n_axes, name = theta.dim() - 1, f"{type(self).__name__}.mean"
+        if not self.has_mean:
+            raise ModelError(
+                "effects and mean outcomes need to know which outcome is expected: define "
+                f"`mean(theta, t)` for {self!r}, or pass `mean=` beside a function; averages of "
+                "functions of theta, by `estimate(target)`, do without"
+            )
         t = t[..., 0] if self.scalar_t_ else t
         found = map_rows(self.mean, name, n_axes, theta, t)
         if self.scalar_y_:

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from sklcausal.exceptions import OverlapWarning
+from sklcausal.exceptions import OverlapWarning, TargetError
 from sklcausal.inference._engine import Engine
 
 MAX_CLIPPED = 0.02
+ALL_BUT_ALL = 0.95
 
 
 def diagnose(engine: Engine, law_net: Any, clip: float) -> dict[str, Any]:
@@ -33,10 +34,14 @@ def diagnose(engine: Engine, law_net: Any, clip: float) -> dict[str, Any]:
     found: dict[str, Any] = {
         "smallest_eigenvalue": engine.corrections.smallest_eigenvalue,
         "n_regularised": engine.corrections.n_regularised,
+        "share_regularised": engine.corrections.n_regularised / len(engine.y),
+        "condition_quantiles": _quantiles(engine.corrections.condition),
     }
     names = engine.treatments.names
     if engine.propensity is None:
-        found["share_determined"] = dict(zip(names, law_net.share_floored_.tolist(), strict=True))
+        if law_net is not None:
+            shares = law_net.share_floored_.tolist()
+            found["share_determined"] = dict(zip(names, shares, strict=True))
         return found
     is_rare = engine.propensity <= clip * (1 + 1e-9)
     clipped = np.average(is_rare, axis=0, weights=engine.weight)
@@ -44,6 +49,14 @@ def diagnose(engine: Engine, law_net: Any, clip: float) -> dict[str, Any]:
     found["effective_sample_size"] = dict(zip(names, size.tolist(), strict=True))
     found["share_clipped"] = dict(zip(names, clipped.tolist(), strict=True))
     return found
+
+
+def _quantiles(values: np.ndarray) -> dict[str, float]:
+    finite = values[np.isfinite(values)]
+    if not len(finite):
+        return {}
+    found = np.quantile(finite, [0.5, 0.9, 0.99, 1.0]).tolist()
+    return dict(zip(("50%", "90%", "99%", "max"), found, strict=True))
 
 
 def warn_of_overlap(diagnostics: dict[str, Any], clip: float) -> None:
@@ -56,12 +69,24 @@ def warn_of_overlap(diagnostics: dict[str, Any], clip: float) -> None:
     clip : float
         Bound of the probabilities.
 
+    Raises
+    ------
+    TargetError
+        If x determines a dose in more than 95 % of the rows.
+
     Warns
     -----
     OverlapWarning
         If that is so in more than 2 % of the rows.
     """
     determined = diagnostics.get("share_determined", {})
+    if determined and max(determined.values()) > ALL_BUT_ALL:
+        name = max(determined, key=lambda key: determined[key])
+        raise TargetError(
+            f"`T` must vary given x, but x determines {name!r} in "
+            f"{100 * determined[name]:.0f} % of the rows, so that the data cannot tell what it "
+            "does; drop columns of X that are made from the treatment"
+        )
     fixed = [name for name, share in determined.items() if share > MAX_CLIPPED]
     if fixed:
         warnings.warn(
@@ -110,6 +135,15 @@ def describe_diagnostics(diagnostics: dict[str, Any]) -> list[str]:
             f"{name} {100 * share:.1f} %" for name, share in diagnostics["share_clipped"].items()
         )
         lines += [f"effective sample size by arm: {sizes}", f"propensity clipped: {shares}"]
+    if "representer_effective_sample_size" in diagnostics:
+        size = diagnostics["representer_effective_sample_size"]
+        lines.append(f"effective sample size of the first effect's weights: {size:.0f}")
+    if "largest_imbalance" in diagnostics:
+        param, column = diagnostics["largest_imbalance_at"]
+        lines.append(
+            f"largest imbalance: {diagnostics['largest_imbalance']:.1f} standard errors "
+            f"(parameter {param}, {column})"
+        )
     if "share_determined" in diagnostics:
         shares = ", ".join(
             f"{name} {100 * share:.1f} %"

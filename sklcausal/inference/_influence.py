@@ -51,12 +51,15 @@ class Corrections:
         Of Lambda(x), scaled to unit diagonal unless it is diagonal, over all rows.
     n_regularised : int
         Number of rows whose Lambda(x) was too ill-conditioned to be solved as it is.
+    condition : ndarray of shape (n_samples,)
+        Condition number of every row's Lambda(x), scaled to unit diagonal unless it is diagonal.
     """
 
     theta: np.ndarray
     step: np.ndarray
     smallest_eigenvalue: float
     n_regularised: int
+    condition: np.ndarray
 
     def signals(self, target: Target) -> Signals:
         """Compute the influence values of a target.
@@ -131,7 +134,7 @@ def row_gradient(function: Callable[[Tensor], Tensor], at: Tensor) -> Tensor:
 
 def solve_hessian(
     hessian: Tensor, score: Tensor, is_symmetric: bool = True
-) -> tuple[Tensor, float, int]:
+) -> tuple[Tensor, Tensor, int]:
     """Solve Lambda(x) v = l_theta for every row.
 
     Full matrices are scaled to unit diagonal first; only rows whose scaled condition number is
@@ -148,14 +151,14 @@ def solve_hessian(
     Returns
     -------
     solution : Tensor of shape (n, n_params)
-    smallest_eigenvalue : float
-        Or singular value.
+    eigenvalues : Tensor of shape (n, 2)
+        Smallest and largest, or singular values.
     n_regularised : int
     """
     if hessian.dim() == 2:
         safe = hessian > 0
         solution = torch.where(safe, score / torch.where(safe, hessian, 1.0), 0.0)
-        return solution, float(hessian.min()), int((~safe).any(dim=1).sum())
+        return solution, _ends(hessian.sort(dim=1).values), int((~safe).any(dim=1).sum())
     if not is_symmetric:
         return _solve_moments(hessian, score)
     scale = hessian.diagonal(dim1=1, dim2=2).clamp_min(1e-300).sqrt()
@@ -164,10 +167,14 @@ def solve_hessian(
     bad = values[:, 0] * MAX_CONDITION < values[:, -1]
     scaled = scaled + (bad * RIDGE)[:, None, None] * torch.eye(scaled.shape[1], dtype=scaled.dtype)
     solution = torch.linalg.solve(scaled, (score / scale)[:, :, None])[:, :, 0] / scale
-    return solution, float(values.min()), int(bad.sum())
+    return solution, _ends(values), int(bad.sum())
 
 
-def _solve_moments(jacobian: Tensor, moments: Tensor) -> tuple[Tensor, float, int]:
+def _ends(values: Tensor) -> Tensor:
+    return torch.stack([values[:, 0], values[:, -1]], dim=1)
+
+
+def _solve_moments(jacobian: Tensor, moments: Tensor) -> tuple[Tensor, Tensor, int]:
     by_row = jacobian.norm(dim=2, keepdim=True).clamp_min(1e-300)
     by_column = (jacobian / by_row).norm(dim=1, keepdim=True).clamp_min(1e-300)
     scaled = jacobian / by_row / by_column
@@ -176,7 +183,7 @@ def _solve_moments(jacobian: Tensor, moments: Tensor) -> tuple[Tensor, float, in
     safe = torch.where(bad[:, None, None], torch.eye(scaled.shape[1], dtype=scaled.dtype), scaled)
     solution = torch.linalg.solve(safe, moments[:, :, None] / by_row)[:, :, 0] / by_column[:, 0]
     solution = torch.where(bad[:, None], 0.0, solution)
-    return solution, float(values.min()), int(bad.sum())
+    return solution, _ends(values.flip(1)), int(bad.sum())
 
 
 @torch.enable_grad()  # whatever the caller has set
@@ -210,14 +217,19 @@ def compute_corrections(
     ----------
     .. [1] Farrell, Liang, Misra, arXiv 2010.14694, eq. (3.1) and theorem 2.
     """
-    steps, smallest, n_regularised = [], np.inf, 0
+    steps, ends, n_regularised = [], [], 0
     for start in range(0, len(y), CHUNK):
         at = slice(start, start + CHUNK)
         own = torch.as_tensor(theta[at], dtype=torch.float64)
         outcome = torch.as_tensor(y[at], dtype=torch.float64)
         dtype = torch.int64 if t.ndim == 1 else torch.float64
         score = model.batch_score(outcome, torch.as_tensor(t[at], dtype=dtype), own).detach()
-        step, low, count = solve_hessian(hessian(model, own, at), score, model.symmetric_hessian)
+        step, values, count = solve_hessian(
+            hessian(model, own, at), score, model.symmetric_hessian
+        )
         steps.append(step.numpy())
-        smallest, n_regularised = min(smallest, low), n_regularised + count
-    return Corrections(theta, np.concatenate(steps), smallest, n_regularised)
+        ends.append(values.numpy())
+        n_regularised += count
+    low, high = np.concatenate(ends).T
+    condition = high / np.where(low > 0, low, np.nan)
+    return Corrections(theta, np.concatenate(steps), float(low.min()), n_regularised, condition)
