@@ -149,8 +149,8 @@ class FirstStage:
         first = Contrast(contrast.t0[:, :1], contrast.t1[:, :1])
         back = Affine.of(self.model, self.units.alone())
         target = MeanContrast(self.model, first, [0])
-        known = (self.model, self.y, self.t, self.theta, self.expected, back, target)
-        return weigh_rows(*known, self.data.X, names)
+        known = (self.model, self.y, self.t, self.theta, self.expected, back)
+        return weigh_rows(*known, self.units.y_scale, target, self.data.X, names)
 
     # -- nuisances --------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sklcausal._models._base import StructuralModel
 from sklcausal.inference._hessian import Hessian, expected_hessian
-from sklcausal.inference._influence import row_gradient, solve_hessian
+from sklcausal.inference._influence import row_gradient, solve_hessian, whitening_of
 from sklcausal.inference._targets import MeanContrast
 from sklcausal.inference._units import Affine
 
@@ -28,6 +28,7 @@ def weigh_rows(
     theta: np.ndarray,
     hessian: Hessian,
     back: Affine,
+    y_scale: np.ndarray,
     target: MeanContrast,
     X: np.ndarray,
     names: list[str],
@@ -46,6 +47,8 @@ def weigh_rows(
     hessian : Hessian
     back : Affine
         From the units of the engine to outcome units.
+    y_scale : ndarray of shape (n_outcomes,)
+        Outcome units per unit of the engine.
     target : MeanContrast
         With a single output.
     X : ndarray of shape (n_samples, n_features)
@@ -65,11 +68,14 @@ def weigh_rows(
     gradient = row_gradient(partial(target, rows=rows), outer)
     gradient = gradient @ torch.as_tensor(back.matrix[0]).T
     expected = hessian(model, own, rows)
+    whiten = None
     if not model.symmetric_hessian:
         expected = expected.transpose(1, 2)
-    weights, _, _ = solve_hessian(expected, gradient, model.symmetric_hessian)
+    elif expected.dim() == 3:
+        whiten = whitening_of(expected)
+    weights, _, _ = solve_hessian(expected, gradient, whiten)
     outcome, dose = torch.tensor(y[rows]), torch.tensor(t[rows])
-    alpha = _move_of_outcome(model, outcome, dose, own, weights)
+    alpha = _move_of_outcome(model, outcome, dose, own, weights) / torch.as_tensor(y_scale)
     missing = torch.isnan(outcome).any(dim=1)
     ones = torch.ones((1, size), dtype=torch.float64)
     own_hessian = expected_hessian(model, own, ones, dose[None], outcome)
@@ -78,18 +84,18 @@ def weigh_rows(
     else:
         product = (own_hessian @ weights[:, :, None])[:, :, 0]
     gap = torch.where(missing[:, None], 0.0, product - gradient).numpy()
-    return {**_summarise(alpha.numpy()), **_imbalance(gap, X[rows], names)}
+    return {**_summarise(alpha.sum(dim=1).numpy()), **_imbalance(gap, X[rows], names)}
 
 
 @torch.enable_grad()
 def _move_of_outcome(
     model: StructuralModel, y: Tensor, t: Tensor, theta: Tensor, weights: Tensor
 ) -> Tensor:
-    """Differentiate the influence value of every row by its outcomes, summed over these."""
+    """Differentiate the influence value of every row by its outcomes."""
     y = torch.nan_to_num(y).requires_grad_(True)
     score = model.batch_score(y, t, theta.clone().requires_grad_(True))
     (move,) = torch.autograd.grad((score * weights).sum(), y, allow_unused=True)
-    return torch.zeros(len(y)) if move is None else -move.detach().sum(dim=1)
+    return torch.zeros_like(y) if move is None else -move.detach()
 
 
 def _summarise(alpha: np.ndarray) -> dict[str, Any]:

@@ -17,8 +17,9 @@ from sklcausal.inference._hessian import Hessian
 from sklcausal.inference._targets import Target
 
 CHUNK = 65_536
-MAX_CONDITION = 1e10
-RIDGE = 1e-8
+MAX_CONDITION = 1e12
+MIN_INFORMATION = 0.01
+REFERENCE_ROWS = 20_000
 
 
 @dataclass
@@ -48,11 +49,12 @@ class Corrections:
     step : ndarray of shape (n_samples, n_params)
         ``Lambda(x)^-1 l_theta``, of which every target takes its derivative.
     smallest_eigenvalue : float
-        Of Lambda(x), scaled to unit diagonal unless it is diagonal, over all rows.
+        Of Lambda(x), relative to its mean unless it is diagonal, over all rows.
     n_regularised : int
-        Number of rows whose Lambda(x) was too ill-conditioned to be solved as it is.
+        Number of rows of which Lambda(x) was lifted, because a direction held too little
+        information.
     condition : ndarray of shape (n_samples,)
-        Condition number of every row's Lambda(x), scaled to unit diagonal unless it is diagonal.
+        Condition number of every row's Lambda(x), relative to its mean unless it is diagonal.
     """
 
     theta: np.ndarray
@@ -133,20 +135,22 @@ def row_gradient(function: Callable[[Tensor], Tensor], at: Tensor) -> Tensor:
 
 
 def solve_hessian(
-    hessian: Tensor, score: Tensor, is_symmetric: bool = True
+    hessian: Tensor, score: Tensor, whiten: Tensor | None = None
 ) -> tuple[Tensor, Tensor, int]:
     """Solve Lambda(x) v = l_theta for every row.
 
-    Full matrices are scaled to unit diagonal first; only rows whose scaled condition number is
-    beyond reach get a ridge, so that the solution does not depend on units. Unsymmetric matrices,
-    of moments, are scaled to rows and columns of unit length and never get a ridge, but rows
-    beyond reach are not corrected.
+    Full matrices are compared with their mean over all rows, in coordinates in which that is the
+    identity, so that nothing depends on units or on how theta is written. A direction of which a
+    row holds less than a hundredth of the mean information is lifted to that, as propensities
+    are clipped. Unsymmetric matrices, of moments, are scaled to rows and columns of unit length;
+    of them rows beyond reach are not corrected.
 
     Parameters
     ----------
     hessian : Tensor of shape (n, n_params) or (n, n_params, n_params)
     score : Tensor of shape (n, n_params)
-    is_symmetric : bool, default=True
+    whiten : Tensor of shape (n_params, n_params) or None, default=None
+        From `whitening_of`; None for diagonal and for unsymmetric matrices.
 
     Returns
     -------
@@ -159,15 +163,32 @@ def solve_hessian(
         safe = hessian > 0
         solution = torch.where(safe, score / torch.where(safe, hessian, 1.0), 0.0)
         return solution, _ends(hessian.sort(dim=1).values), int((~safe).any(dim=1).sum())
-    if not is_symmetric:
+    if whiten is None:
         return _solve_moments(hessian, score)
-    scale = hessian.diagonal(dim1=1, dim2=2).clamp_min(1e-300).sqrt()
-    scaled = hessian / (scale[:, :, None] * scale[:, None, :])
-    values = torch.linalg.eigvalsh(scaled)
-    bad = values[:, 0] * MAX_CONDITION < values[:, -1]
-    scaled = scaled + (bad * RIDGE)[:, None, None] * torch.eye(scaled.shape[1], dtype=scaled.dtype)
-    solution = torch.linalg.solve(scaled, (score / scale)[:, :, None])[:, :, 0] / scale
-    return solution, _ends(values), int(bad.sum())
+    values, vectors = torch.linalg.eigh(whiten.T @ hessian @ whiten)
+    low = values < MIN_INFORMATION
+    turned = (vectors.transpose(1, 2) @ (score @ whiten)[:, :, None])[:, :, 0]
+    scaled = (turned / torch.where(low, MIN_INFORMATION, values))[:, :, None]
+    solution = (vectors @ scaled)[:, :, 0] @ whiten.T
+    return solution, _ends(values), int(low.any(dim=1).sum())
+
+
+def whitening_of(hessian: Tensor) -> Tensor:
+    """Return coordinates in which the mean of symmetric matrices is the identity.
+
+    Parameters
+    ----------
+    hessian : Tensor of shape (n, n_params, n_params)
+
+    Returns
+    -------
+    Tensor of shape (n_params, n_params)
+        A matrix W for which W' mean(hessian) W is the identity.
+    """
+    mean = hessian.mean(dim=0)
+    scale = mean.diagonal().abs().clamp_min(1e-300).sqrt()
+    values, vectors = torch.linalg.eigh(mean / (scale[:, None] * scale))
+    return vectors / values.clamp_min(float(values.max()) / MAX_CONDITION).sqrt() / scale[:, None]
 
 
 def _ends(values: Tensor) -> Tensor:
@@ -218,15 +239,17 @@ def compute_corrections(
     .. [1] Farrell, Liang, Misra, arXiv 2010.14694, eq. (3.1) and theorem 2.
     """
     steps, ends, n_regularised = [], [], 0
+    whiten = None
+    if not model.diagonal_hessian and model.symmetric_hessian:
+        some = slice(None, None, 1 + len(y) // REFERENCE_ROWS)
+        whiten = whitening_of(hessian(model, torch.tensor(theta[some], dtype=torch.float64), some))
     for start in range(0, len(y), CHUNK):
         at = slice(start, start + CHUNK)
         own = torch.as_tensor(theta[at], dtype=torch.float64)
         outcome = torch.as_tensor(y[at], dtype=torch.float64)
         dtype = torch.int64 if t.ndim == 1 else torch.float64
         score = model.batch_score(outcome, torch.as_tensor(t[at], dtype=dtype), own).detach()
-        step, values, count = solve_hessian(
-            hessian(model, own, at), score, model.symmetric_hessian
-        )
+        step, values, count = solve_hessian(hessian(model, own, at), score, whiten)
         steps.append(step.numpy())
         ends.append(values.numpy())
         n_regularised += count

@@ -115,10 +115,6 @@ class StructuralNet(BaseThetaEstimator):
         )
 
     def _structural_model(self, kind: str) -> StructuralModel:
-        if inspect.isclass(self.model):
-            raise ValueError(
-                f"`model` must be an instance, such as {self.model.__name__}(), got the class"
-            )
         if isinstance(self.model, StructuralModel) or self.model is None:
             given = {"n_params": self.n_params, "mean": self.mean}
             for name, value in given.items():
@@ -136,6 +132,10 @@ class StructuralNet(BaseThetaEstimator):
         return FunctionModel(self.model, self.n_params, self.mean)
 
     def _outcome_kind(self) -> Any:
+        if inspect.isclass(self.model):
+            raise ValueError(
+                f"`model` must be an instance, such as {self.model.__name__}(), got the class"
+            )
         own = getattr(self.model, "outcome_kind", None)
         is_open = isinstance(self.outcome, str) and self.outcome == "auto"
         return own if own is not None and is_open else self.outcome

@@ -99,8 +99,10 @@ propensity_ : ndarray of shape (n_samples, n_arms) or None
 diagnostics_ : dict
     Overlap and conditioning: effective sample size of the implied weights by arm and share of
     rows whose propensity is at its bound, or share of rows in which x all but determines a dose;
-    smallest eigenvalue of the expected Hessian (near 0 where nothing tells parameters apart) and
-    number of rows where it had to be regularised.
+    smallest eigenvalue of the expected Hessian relative to its mean (near 0 where nothing tells
+    parameters apart), number and share of rows where it was lifted, quantiles of its condition
+    number; effective sample size and quantiles of the weights that the first effect gives to
+    outcomes, and by how many standard errors these fail to balance covariates.
 interval_method_ : str or None
     'influence': intervals come from influence functions. None if there are none, with
     ``n_folds=1``.

@@ -156,7 +156,9 @@ def test_a_perfect_fit_has_no_loss(case):
     link = np.log if support != "share" else (lambda p: np.log(p / (1 - p)))
     model.setup(Arms(), Kinds(KIND.get(support, support)))
     theta = np.column_stack([link(y), link(y)])
-    np.testing.assert_allclose(model.row_losses(y[:, None], np.array([0, 1]), theta), 0, atol=1e-12)
+    np.testing.assert_allclose(
+        model.row_losses(y[:, None], np.array([0, 1]), theta), 0, atol=1e-12
+    )
 
 
 def test_tobit_equals_longhand():
@@ -180,7 +182,9 @@ def test_tobit_equals_longhand():
     np.testing.assert_allclose(score[:, 2], by_mu * t[:, 1], rtol=1e-8)
     np.testing.assert_allclose(score[:, 3], by_scale, rtol=1e-8, atol=1e-12)
     mean = model.batch_mean(torch.tensor(theta[:1]), torch.tensor(t[:1])).item()
-    numeric = quad(lambda e: np.clip(mu[0] + sigma[0] * e, -0.5, 1) * norm.pdf(e), -9, 9, limit=200)
+    numeric = quad(
+        lambda e: np.clip(mu[0] + sigma[0] * e, -0.5, 1) * norm.pdf(e), -9, 9, limit=200
+    )
     assert mean == pytest.approx(numeric[0], abs=1e-7)
 
 
@@ -205,7 +209,9 @@ def test_multinomial_equals_longhand():
     u = np.einsum("nja,na->nj", attributes, theta[:, :2])
     u[:, 1:] += theta[:, 2:]
     p = np.exp(u) / np.exp(u).sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(model.batch_mean(torch.tensor(theta), torch.tensor(t)), p, rtol=1e-9)
+    np.testing.assert_allclose(
+        model.batch_mean(torch.tensor(theta), torch.tensor(t)), p, rtol=1e-9
+    )
     score, hessian = derivatives(model, y, t, theta)
     by_alternative = np.concatenate([attributes, np.tile(np.eye(3)[:, 1:], (20, 1, 1))], axis=2)
     np.testing.assert_allclose(score, np.einsum("nj,njp->np", p - y, by_alternative), atol=1e-10)

@@ -1,0 +1,475 @@
+"""A model of the user's own: recovery, targets, derived results and clear errors."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+
+from sklcausal import pack_targets
+from sklcausal.datasets import make_confounded, make_pricing
+from sklcausal.exceptions import (
+    IntervalNotAvailableError,
+    ModelError,
+    TargetError,
+)
+from sklcausal.representation import TARNet
+from sklcausal.structural import (
+    Linear,
+    Logit,
+    MultinomialLogit,
+    Poisson,
+    PotentialOutcomes,
+    Quantile,
+    StructuralModel,
+    StructuralNet,
+    Tobit,
+)
+
+SMALL = {
+    "representation_widths": (16,),
+    "head_widths": (16,),
+    "numeric_encoding": None,
+    "weight_decay": 1.0,
+    "max_epochs": 40,
+    "n_folds": 3,
+    "random_state": 0,
+}
+TINY = {**SMALL, "max_epochs": 2, "n_folds": 2}
+
+
+def elasticity(theta, x, t):
+    return theta[1] * t * (1 - torch.sigmoid(theta[0] + theta[1] * t))
+
+
+@pytest.fixture(scope="module")
+def shop():
+    return make_pricing(3000, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def fitted(shop):
+    return StructuralNet(model=Logit(), **SMALL).fit(shop.X, shop.T, shop.y)
+
+
+# -- what it finds ----------------------------------------------------------------------------
+
+
+def test_slopes_and_effects_are_recovered(fitted, shop):
+    theta = fitted.parameters(shop.X)
+    assert list(fitted.parameter_names_out_) == ["intercept", "slope of T"]
+    assert np.corrcoef(theta[:, 1], shop.theta[:, 1])[0, 1] > 0.8
+    result = fitted.estimate([elasticity, lambda theta: theta[1]], T=5.0)
+    truth = shop.theta[:, 1] * 5 / (1 + np.exp(shop.theta @ [1, 5]))
+    expected = [truth.mean(), shop.theta[:, 1].mean()]
+    assert np.all(np.abs(result.estimate - expected) < 3 * result.std_error)
+    assert result.names == ["elasticity", "<lambda>"]
+    low, high = fitted.effect_interval(shop.X[:300], T0=5, T1=4)
+    means = [1 / (1 + np.exp(-shop.theta[:300] @ [1, t])) for t in (5, 4)]
+    effect = means[1] - means[0]
+    assert np.mean((low <= effect) & (effect <= high)) > 0.6
+
+
+def test_effects_are_differences_of_means_under_the_model(fitted, shop):
+    X, T0 = shop.X[:40], shop.T[:40]
+    by_member = next(theta for _, theta in fitted.theta_net_.theta(X))
+
+    def mean(t):
+        return (1 / (1 + np.exp(-by_member[:, :, 0] - by_member[:, :, 1] * t))).mean(axis=0)
+
+    np.testing.assert_allclose(fitted.effect(X, T0=5, T1=4), mean(4) - mean(5), rtol=1e-9)
+    np.testing.assert_allclose(fitted.effect(X, T0=T0, T1=4), mean(4) - mean(T0), rtol=1e-9)
+    low, high = fitted.effect_interval(X[:5], T0=T0[:5], T1=4)
+    alone = fitted.effect_interval(X[3:4], T0=T0[3], T1=4)
+    assert low[3] == pytest.approx(alone[0][0]) and high[3] == pytest.approx(alone[1][0])
+
+
+def test_targets_match_effects(fitted):
+    effect = fitted.estimate(T0=5.0, T1=6.0)
+    by_hand = fitted.estimate(
+        {"change": lambda th: torch.sigmoid(th[0] + 6 * th[1]) - torch.sigmoid(th[0] + 5 * th[1])}
+    )
+    np.testing.assert_allclose(by_hand.estimate, effect.estimate)
+    np.testing.assert_allclose(by_hand.std_error, effect.std_error)
+    np.testing.assert_allclose(by_hand.influence_values.mean(axis=0), by_hand.estimate)
+    n = len(by_hand.influence_values)
+    error = by_hand.influence_values.std(axis=0, ddof=1) / np.sqrt(n)
+    np.testing.assert_allclose(by_hand.std_error, error)
+
+
+def test_received_doses_average_the_derivative_over_their_law(fitted):
+    def slope(theta, x, t):
+        p = torch.sigmoid(theta[0] + theta[1] * t)
+        return theta[1] * p * (1 - p)
+
+    asked = fitted.estimate(slope)
+    ready = fitted.average_derivative()
+    np.testing.assert_allclose(asked.estimate, ready.estimate, rtol=1e-9)
+    np.testing.assert_allclose(asked.std_error, ready.std_error, rtol=1e-9)
+
+
+def test_functions_of_estimates_by_the_delta_method(fitted):
+    pair = fitted.estimate({"a": lambda th: th[0], "b": lambda th: th[1]})
+    ratio = pair.transform(lambda e: e[0] / e[1], "reservation price")
+    a, b = pair.estimate
+    gradient = np.array([1 / b, -a / b**2])
+    assert ratio.estimate[0] == pytest.approx(a / b)
+    assert ratio.std_error[0] == pytest.approx(np.sqrt(gradient @ pair.covariance @ gradient))
+    assert ratio.names == ["reservation price"]
+    with pytest.raises(ModelError, match=r"`function` must return a tensor with at most one axis"):
+        pair.transform(lambda e: 3.0)
+
+
+def test_joint_intervals_are_wider(fitted):
+    curve = fitted.dose_response([3.0, 4.0, 5.0, 6.0, 7.0])
+    assert curve.names == ["3", "4", "5", "6", "7"]
+    assert (np.diff(curve.estimate) < 0).all()
+    half = [np.subtract(*curve.conf_int(simultaneous=s)[::-1]) for s in (False, True)]
+    assert (half[1] > half[0]).all() and (half[1] < 1.6 * half[0]).all()
+    assert len(fitted.dose_response().estimate) == 25
+    gap = fitted.estimate(T0=5.0, T1=4.0).estimate[0]
+    assert curve.estimate[1] - curve.estimate[2] == pytest.approx(gap)
+
+
+def test_groups_and_policies(fitted, shop):
+    old = shop.X[:, 0] > 0
+    parts = fitted.estimate(elasticity, T=5.0, by=old)
+    whole = fitted.estimate(elasticity, T=5.0)
+    share = np.array([(~old).mean(), old.mean()])
+    assert share @ parts.estimate == pytest.approx(whole.estimate[0])
+    value = fitted.policy_value(lambda X: np.where(X[:, 0] > 0, 4.0, 5.0), baseline=5.0)
+    effect = fitted.estimate(T0=5.0, T1=4.0, by=old).estimate[1] * old.mean()
+    assert value.estimate[2] == pytest.approx(effect)
+    assert value.names == ["policy", "baseline", "gain"]
+
+
+def test_best_linear_projection_is_least_squares_of_influence_values(fitted, shop):
+    table = fitted.best_linear_projection(shop.X[:, :2], T0=5.0, T1=4.0)
+    psi = fitted.estimate(T0=5.0, T1=4.0).influence_values[:, 0]
+    Z = np.column_stack([np.ones(len(psi)), shop.X[:, :2]])
+    gram = np.linalg.inv(Z.T @ Z)
+    coef = gram @ Z.T @ psi
+    error = (psi - Z @ coef) / (1 - np.einsum("nq,qr,nr->n", Z, gram, Z))
+    covariance = gram @ (Z * error[:, None] ** 2).T @ Z @ gram
+    np.testing.assert_allclose(table.estimate, coef, rtol=1e-8)
+    np.testing.assert_allclose(table.std_error, np.sqrt(np.diag(covariance)), rtol=1e-6)
+    assert table.names == ["intercept", "x0", "x1"]
+    with pytest.raises(ValueError, match=r"`features` must have linearly independent columns"):
+        fitted.best_linear_projection(shop.X[:, [0, 0]])
+
+
+def test_structural_net_on_arms_is_a_tarnet():
+    data = make_confounded(300, random_state=0)
+    one = StructuralNet(**TINY).fit(data.X, data.T, data.y)
+    two = TARNet(**TINY).fit(data.X, data.T, data.y)
+    np.testing.assert_array_equal(one.effect(data.X), two.effect(data.X))
+    three = StructuralNet(model=PotentialOutcomes(), **TINY).fit(data.X, data.T, data.y)
+    assert three.ate() == one.ate()
+
+
+def test_policy_of_the_best_arm():
+    data = make_confounded(600, n_arms=3, random_state=0)
+    est = TARNet(**SMALL).fit(data.X, data.T, data.y)
+    result = est.policy_value()
+    arms = est.dose_response().estimate
+    assert result.estimate[0] > arms.max() - result.std_error[0]
+    assert result.estimate[1] == pytest.approx(arms[0])
+    with pytest.raises(TargetError, match=r"`policy` must be a function of covariates"):
+        est.policy_value(data.T)
+
+
+# -- models of one's own -----------------------------------------------------------------------
+
+
+class OwnLinear(StructuralModel):
+    n_params = 2
+
+    def loss(self, y, t, theta):
+        return 0.5 * (y - theta[0] - theta[1] * t) ** 2
+
+    def mean(self, theta, t):
+        return theta[0] + theta[1] * t
+
+
+def draw_linear(n=2000, origin=0.0, scale=1.0, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 3))
+    T = origin + X[:, 0] + rng.normal(size=n)
+    y = scale * (X[:, 0] + (1 + 0.5 * X[:, 1]) * (T - origin) + rng.normal(size=n))
+    return X, T, y
+
+
+@pytest.mark.parametrize(("origin", "scale"), [(0.0, 1.0), (10.0, 1.0), (0.0, 1e4)])
+def test_own_losses_are_invariant_to_units(origin, scale):
+    X, T, y = draw_linear(origin=origin, scale=scale)
+    est = StructuralNet(model=OwnLinear(), **SMALL).fit(X, T, y)
+    result = est.estimate({"slope": lambda theta: theta[1]})
+    assert result.estimate[0] / scale == pytest.approx(1.0, abs=3 * result.std_error[0] / scale)
+    base = StructuralNet(model=OwnLinear(), **SMALL).fit(*draw_linear())
+    expected = base.estimate({"slope": lambda theta: theta[1]})
+    np.testing.assert_allclose(result.std_error / scale, expected.std_error, rtol=0.02)
+    np.testing.assert_allclose(result.estimate / scale, expected.estimate, atol=0.01)
+    assert est.hessian_method_ == "quadrature"
+    assert est.diagnostics_["n_regularised"] == 0
+
+
+def test_functions_do_as_models():
+    X, T, y = draw_linear(600)
+    own = StructuralNet(model=OwnLinear(), **TINY).fit(X, T, y)
+    functions = StructuralNet(
+        model=lambda y, t, theta: 0.5 * (y - theta[0] - theta[1] * t) ** 2,
+        n_params=2,
+        mean=lambda theta, t: theta[0] + theta[1] * t,
+        **TINY,
+    ).fit(X, T, y)
+    np.testing.assert_array_equal(functions.effect(X), own.effect(X))
+    alone = StructuralNet(
+        model=lambda y, t, theta: 0.5 * (y - theta[0] - theta[1] * t) ** 2, n_params=2, **TINY
+    ).fit(X, T, y)
+    target = {"slope": lambda theta: theta[1]}
+    np.testing.assert_allclose(alone.estimate(target).estimate, own.estimate(target).estimate)
+    with pytest.raises(ModelError, match=r"define `mean\(theta, t\)`"):
+        alone.effect(X)
+
+
+class Exponential(StructuralModel):
+    """Waiting times whose Hessian is not affine in the outcome on this scale."""
+
+    n_params = 2
+
+    def loss(self, y, t, theta):
+        shape = torch.exp(theta[0] + theta[1] * t)
+        return (y / shape) ** 2 + 2 * torch.log(shape)
+
+    def mean(self, theta, t):
+        return torch.exp(theta[0] + theta[1] * t) * 0.886227
+
+
+def test_hessians_that_do_not_follow_from_the_mean_are_learned():
+    rng = np.random.default_rng(0)
+    X, T = rng.normal(size=(1500, 2)), rng.normal(size=1500)
+    y = np.exp(0.3 * X[:, 0] + (0.5 + 0.2 * X[:, 1]) * T) * np.sqrt(rng.exponential(size=1500))
+    est = StructuralNet(model=Exponential(), **SMALL).fit(X, T, y)
+    assert est.hessian_method_ == "cholesky"
+    result = est.estimate({"slope": lambda theta: theta[1]})
+    assert result.estimate[0] == pytest.approx(0.5, abs=4 * result.std_error[0])
+    with pytest.raises(IntervalNotAvailableError, match=r"needs `n_folds` of at least 3"):
+        StructuralNet(model=Exponential(), **TINY).fit(X, T, y)
+
+
+@pytest.mark.parametrize("model", [Tobit(lower=-1.0), Quantile(0.5)])
+def test_models_whose_hessian_is_not_affine(model):
+    X, T, y = draw_linear(1500)
+    y = np.maximum(y, -1.0) if isinstance(model, Tobit) else y
+    est = StructuralNet(model=model, **SMALL).fit(X, T, y)
+    result = est.estimate({"slope": lambda theta: theta[1]})
+    assert result.estimate[0] == pytest.approx(1.0, abs=4 * result.std_error[0])
+    assert result.std_error[0] < 0.15
+
+
+def test_choices_among_alternatives():
+    rng = np.random.default_rng(0)
+    X, price = rng.normal(size=(1500, 2)), rng.normal(2, 1, size=(1500, 3))
+    taste = -1 - 0.5 * np.tanh(X[:, :1])
+    chosen = (taste * price + [0, 0.5, -0.5] + rng.gumbel(size=(1500, 3))).argmax(axis=1)
+    labels = np.array(["bus", "car", "walk"])[chosen]
+    est = StructuralNet(model=MultinomialLogit(), **SMALL).fit(X, price, labels)
+    assert list(est.outcome_names_) == ["bus", "car", "walk"]
+    result = est.estimate([lambda theta: theta[0]])
+    assert result.estimate[0] == pytest.approx(taste.mean(), abs=4 * result.std_error[0])
+    effect = est.effect(X[:10], T0=[2, 2, 2], T1=[3, 2, 2])
+    assert effect.shape == (10, 1, 3)
+    np.testing.assert_allclose(effect.sum(axis=2), 0, atol=1e-12)
+    assert (effect[..., 0] < 0).all()
+
+
+@pytest.mark.parametrize("hessian", ["structured", "cholesky", "entrywise"])
+@pytest.mark.filterwarnings("ignore:hessian='entrywise'")
+def test_every_way_to_the_hessian(hessian):
+    X, T, y = draw_linear(1500)
+    est = StructuralNet(model=Linear(), hessian=hessian, **SMALL).fit(X, T, y)
+    result = est.estimate({"slope": lambda theta: theta[1]})
+    assert result.estimate[0] == pytest.approx(1.0, abs=4 * result.std_error[0])
+    expected = {"structured": "moments"}.get(hessian, hessian)
+    assert est.hessian_method_ == est.diagnostics_["hessian_method"] == expected
+
+
+def test_entrywise_regression_warns():
+    X, T, y = draw_linear(200)
+    est = StructuralNet(model=Linear(), hessian="entrywise", **{**TINY, "n_folds": 3})
+    with pytest.warns(UserWarning, match=r"may have a wild inverse; prefer hessian='auto'"):
+        est.fit(X, T, y)
+
+
+@pytest.mark.parametrize("outcome", ["continuous", "binary", "count"])
+def test_randomised_prices_need_no_network(outcome):
+    data = make_pricing(800, outcome=outcome, randomised=True, random_state=0)
+    est = StructuralNet(assignment="randomised", treatment_type="dose", outcome=outcome, **TINY)
+    est.fit(data.X, data.T, data.y)
+    assert est.hessian_method_ == "randomised"
+    assert est.law_net_ is None
+    assert np.isfinite(est.estimate().std_error).all()
+    arms = StructuralNet(assignment="randomised", outcome=outcome, **TINY)
+    arms.fit(data.X, (data.T > 5).astype(int), data.y)
+    assert np.ptp(arms.propensity_, axis=0).max() == 0
+
+
+def test_diagnostics_say_what_the_weights_do():
+    X, T, y = draw_linear(3000)
+    est = StructuralNet(model=Linear(), **SMALL).fit(X, T, y)
+    found = est.diagnostics_
+    # the representer is (t - m) / v, so that |alpha| is that of a normal law
+    assert found["representer_effective_sample_size"] / 3000 == pytest.approx(2 / np.pi, abs=0.06)
+    assert found["representer_quantiles"]["50%"] == pytest.approx(0.674, abs=0.06)
+    assert found["largest_imbalance"] < 4
+    assert found["imbalance"].shape == (2, 4)
+    assert "effective sample size of the first effect's weights" in est.summary()
+    # a law that is wrong does not balance
+    wrong = StructuralNet(model=Linear(), assignment="randomised", **SMALL).fit(X, T, y)
+    assert wrong.diagnostics_["largest_imbalance"] > 10
+
+
+# -- life in scikit-learn ----------------------------------------------------------------------
+
+
+def test_models_can_be_searched_and_saved(shop):
+    X, targets = shop.X[:300], pack_targets(shop.T[:300], shop.y[:300])
+    est = StructuralNet(model=Logit(), **{**TINY, "n_folds": 1})
+    search = GridSearchCV(est, {"model__basis": [None, "polynomial"]}, cv=2).fit(X, targets)
+    assert search.best_params_["model__basis"] in (None, "polynomial")
+    assert clone(est).model.basis is None
+    full = StructuralNet(model=Logit(basis="spline"), **TINY).fit(X, targets)
+    again = pickle.loads(pickle.dumps(full))
+    np.testing.assert_array_equal(again.effect(X, T0=5, T1=4), full.effect(X, T0=5, T1=4))
+    assert again.estimate(elasticity, T=5.0).estimate == full.estimate(elasticity, T=5.0).estimate
+
+
+def test_dropped_rows_leave_what_was_asked(shop):
+    est = StructuralNet(model=Logit(), **TINY).fit(shop.X[:400], shop.T[:400], shop.y[:400])
+    before = est.effect_interval(shop.X[:5])
+    asked = est.estimate(T0=5.0, T1=4.0)
+    size = len(pickle.dumps(est))
+    est.compact()
+    assert len(pickle.dumps(est)) < size
+    np.testing.assert_array_equal(est.effect_interval(shop.X[:5]), before)
+    assert est.estimate(T0=5.0, T1=4.0).estimate == asked.estimate
+    with pytest.raises(IntervalNotAvailableError, match=r"`compact` has dropped; fit again"):
+        est.effect_interval(shop.X[:5], T0=5.0, T1=2.0)
+    with pytest.raises(IntervalNotAvailableError, match=r"an average of a `target` needs the"):
+        est.estimate(elasticity, T=5.0)
+
+
+def test_counts_of_a_dose_use_a_logarithm():
+    data = make_pricing(600, outcome="count", random_state=0)
+    est = StructuralNet(model=Poisson(), **TINY).fit(data.X, data.T, data.y)
+    assert est.outcomes_.kinds == ("count",)
+    plain = TARNet(outcome="count", **TINY).fit(data.X, data.T, data.y)
+    np.testing.assert_array_equal(plain.effect(data.X), est.effect(data.X))
+
+
+# -- errors -----------------------------------------------------------------------------------
+
+
+def bad_model(loss, n=2):
+    return {"model": loss, "n_params": n}
+
+
+BAD_LOSSES = {
+    "shape": (lambda y, t, th: (y - th) ** 2, r"must return one number for a row, .* got \(2,\)"),
+    "number": (lambda y, t, th: 1.0, r"`FunctionModel\.loss` must be computable"),
+    "branch": (lambda y, t, th: (y - th[0]) ** 2 if y > 0 else th[1] ** 2, r"use torch\.where"),
+    "numpy": (
+        lambda y, t, th: np.exp(th[0]) * y,
+        r"by torch functions, given arguments of shapes",
+    ),
+    "constant": (lambda y, t, th: (y - t) ** 2, r"must depend on theta through torch functions"),
+    "ignored": (lambda y, t, th: (y - th[0]) ** 2, r"theta\[1\] changes nothing; lower n_params"),
+    "flat": (
+        lambda y, t, th: torch.abs(y - th[0]) + (y - t * th[1]) ** 2,
+        r"second derivative by theta\[0\] is 0 in every row, as of an absolute",
+    ),
+    "twins": (
+        lambda y, t, th: (y - th[0] - th[1]) ** 2,
+        r"does not change along a combination of theta\[0, 1\]",
+    ),
+    "infinite": (
+        lambda y, t, th: (y - th[0] * torch.log(th[1])) ** 2,
+        r"must be finite at the parameters that training starts from, got .* in row 0 with theta",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", list(BAD_LOSSES))
+def test_losses_that_cannot_be_used(case):
+    loss, message = BAD_LOSSES[case]
+    X, T, y = draw_linear(60)
+    est = StructuralNet(**bad_model(loss), **TINY)
+    with pytest.raises(ModelError, match=message):
+        est.fit(X, T, y)
+    assert not hasattr(est, "model_")
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"model": Logit}, ValueError, r"`model` must be an instance, such as Logit\(\)"),
+        ({"model": OwnLinear(), "n_params": 2}, ValueError, r"`n_params` goes with a function"),
+        ({"model": lambda y, t, theta: theta[0]}, ValueError, r"`n_params` must be given"),
+        ({"model": "logit"}, ValueError, r"The 'model' parameter of StructuralNet must be"),
+    ],
+)
+def test_settings_that_cannot_be_used(settings, error, message):
+    X, T, y = draw_linear(60)
+    with pytest.raises(error, match=message):
+        StructuralNet(**settings, **TINY).fit(X, T, y)
+
+
+BAD_TARGETS = {
+    "shape": (lambda theta: theta, ModelError, r"must return one number for a row"),
+    "no theta": (lambda theta, x: x[0], ModelError, r"must depend on theta through torch"),
+    "infinite": (
+        lambda theta: torch.log(theta[1]),
+        ModelError,
+        r"must be finite for every row, got nan in row \d+ with theta = \[",
+    ),
+    "branch": (lambda theta: theta[0] if theta[1] > 0 else theta[1], ModelError, r"torch\.where"),
+    "text": ("ate", TypeError, r"`target` must be a function of \(theta, x, t\)"),
+    "many": (lambda a, b, c, d: a[0], TypeError, r"must take \(theta\), \(theta, x\) or"),
+}
+
+
+@pytest.mark.parametrize("case", list(BAD_TARGETS))
+def test_targets_that_cannot_be_used(fitted, case):
+    target, error, message = BAD_TARGETS[case]
+    with pytest.raises(error, match=message):
+        fitted.estimate(target, T=5.0)
+
+
+def test_arguments_that_do_not_go_together(fitted, shop):
+    with pytest.raises(ValueError, match=r"`T` goes with a `target`"):
+        fitted.estimate(T=5.0)
+    with pytest.raises(ValueError, match=r"`X` goes with effects and must be None"):
+        fitted.estimate(elasticity, X=shop.X)
+    with pytest.raises(ValueError, match=r"`population='treated'` goes with effects"):
+        fitted.estimate(elasticity, population="treated")
+    with pytest.raises(TargetError, match=r"`T` must be a dose, or hold one for each row, got"):
+        fitted.estimate(elasticity, T="high")
+    with pytest.raises(ValueError, match=r"`alpha` must be a number between 0 and 1, got 2"):
+        fitted.estimate(elasticity, T=5.0).conf_int(alpha=2)
+    with pytest.raises(IntervalNotAvailableError, match=r"n_folds=1"):
+        cheap = StructuralNet(model=Logit(), **{**TINY, "n_folds": 1})
+        cheap.fit(shop.X, shop.T, shop.y).estimate(elasticity, T=5.0)
+    with pytest.raises(TargetError, match=r"`average_derivative` needs doses"):
+        data = make_confounded(100, random_state=0)
+        TARNet(**TINY).fit(data.X, data.T, data.y).average_derivative()
+
+
+@pytest.mark.filterwarnings("ignore::sklcausal.exceptions.OverlapWarning")
+def test_a_dose_that_x_determines_is_refused():
+    X, _, y = draw_linear(400)
+    with pytest.raises(TargetError, match=r"`T` must vary given x, but x determines 'T' in"):
+        StructuralNet(model=Linear(), **SMALL).fit(X, X[:, 0] + 0.5 * X[:, 1], y)
