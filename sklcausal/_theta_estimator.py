@@ -67,6 +67,7 @@ class BaseThetaEstimator(ThetaResults):
         "activation": [StrOptions(set(ACTIVATIONS))],
         "modifiers": ["array-like", None],
         "n_folds": [Interval(Integral, 1, None, closed="left")],
+        "n_repeats": [Interval(Integral, 1, None, closed="left")],
         "numeric_encoding": [StrOptions({"auto", "piecewise_linear"}), None],
         "weight_decay": [
             StrOptions({"auto"}),
@@ -94,6 +95,7 @@ class BaseThetaEstimator(ThetaResults):
     activation: str = "silu"
     modifiers: Sequence[Any] | None = None
     n_folds: int = 5
+    n_repeats: int = 1
     numeric_encoding: str | None = "auto"
     weight_decay: str | float | Sequence[float] = "auto"
     max_epochs: int = 500
@@ -155,8 +157,10 @@ class BaseThetaEstimator(ThetaResults):
         self.diagnostics_: dict[str, Any] = {}
         self.n_features_interval_ = 0
         self.draw_seed_ = int(rng.randint(2**31 - 1))
+        self.engines_: list[Engine] = []
         if self.n_folds > 1:
             self._fit_inference(data, cross_fit, columns)
+            self._repeat(data, rng)
         self.propensity_ = None if self.engine_ is None else self.engine_.propensity
         self.training_rows_ = TrainingRows(data.X, data.t, cross_fit.row_weight)
         self.constant_ = self.model_.best_constant(
@@ -243,18 +247,9 @@ class BaseThetaEstimator(ThetaResults):
     def _fit_inference(
         self, data: FitData, cross_fit: CrossFit, columns: np.ndarray | None
     ) -> None:
-        chosen = [Candidate(self.n_bins_, self.weight_decay_)]
-        stage = FirstStage(
-            data,
-            cross_fit,
-            self.model_,
-            self.units_,
-            lambda members: self._fit_theta(data, members, chosen)[0],
-            self.activation,
-            self.propensity_clip,
-            **self._hessian_options(),
-        )
+        stage = self._first_stage(data, cross_fit)
         self.engine_ = engine = stage.fit(self.theta_net_)
+        self.engines_ = [engine]
         self.law_net_, self.hessian_method_ = stage.nuisances.law_net, stage.method
         if columns is not None:
             self.effect_net_ = self._fit_modifiers(stage, columns)
@@ -272,6 +267,28 @@ class BaseThetaEstimator(ThetaResults):
             **stage.diagnose(self.contrasts_(None, None), [str(c) for c in columns_of_X]),
         }
         warn_of_overlap(self.diagnostics_, self.propensity_clip)
+
+    def _first_stage(self, data: FitData, cross_fit: CrossFit) -> FirstStage:
+        chosen = [Candidate(self.n_bins_, self.weight_decay_)]
+        return FirstStage(
+            data,
+            cross_fit,
+            self.model_,
+            self.units_,
+            lambda members: self._fit_theta(data, members, chosen)[0],
+            self.activation,
+            self.propensity_clip,
+            **self._hessian_options(),
+        )
+
+    def _repeat(self, data: FitData, rng: np.random.RandomState) -> None:
+        """Split again, with the settings that were chosen, for averages that hinge less on it."""
+        for _ in range(self.n_repeats - 1):
+            cross_fit = CrossFit.deal(
+                data, self.n_folds, self.validation_fraction, self._options(), rng
+            )
+            stage = self._first_stage(data, cross_fit)
+            self.engines_.append(stage.fit(stage.train_theta(cross_fit)))
 
     def _hessian_options(self) -> dict[str, str]:
         """Say how the expected Hessian is found, as arguments of `FirstStage`."""

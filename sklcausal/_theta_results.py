@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from sklcausal._encoding import check_weights
 from sklcausal._fit_data import collect_fields, validate_X
 from sklcausal._models import StructuralModel
 from sklcausal.exceptions import IntervalNotAvailableError, TargetError
-from sklcausal.inference._averages import Average
+from sklcausal.inference._averages import Average, combine_repeats
 from sklcausal.inference._diagnostics import describe_diagnostics
 from sklcausal.inference._effect_projection import EffectProjection
 from sklcausal.inference._engine import Engine
@@ -68,6 +69,7 @@ class ThetaResults(BaseEffectEstimator):
     effect_net_: ThetaNet
     law_net_: PropensityNet | MomentNet | None
     engine_: Engine | None
+    engines_: list[Engine]
     projection_: EffectProjection | None
     diagnostics_: dict[str, Any]
     training_rows_: TrainingRows | None
@@ -98,12 +100,14 @@ class ThetaResults(BaseEffectEstimator):
         trim: tuple[float, float] | None,
         by: Any,
     ) -> tuple[Average, Groups]:
-        engine = self._inference("an average with a standard error")
+        self._inference("an average with a standard error")
         groups = Groups.read(by, len(self.folds_ if X is None else X))
         if X is None:
             target = MeanContrast(self.model_, contrast)
             arms = np.repeat(contrast.t1[0], self.model_.n_outcomes_)
-            return engine.average(target, population, trim, groups, arms), groups
+            return self._over_repeats(
+                lambda own: own.average(target, population, trim, groups, arms)
+            ), groups
         if population != "all" or trim is not None:
             raise ValueError(
                 "`population` and `trim` choose among the training rows and must be left alone "
@@ -115,17 +119,24 @@ class ThetaResults(BaseEffectEstimator):
     def _estimate_target(
         self, target: Any, T: Any, population: str, trim: Any, by: Any, title: str
     ) -> InferenceResult:
-        engine = self._inference("an average with a standard error")
+        self._inference("an average with a standard error")
         groups = Groups.read(by, len(self.folds_))
         functions, names = read_functions(target)
         rows = self._rows("an average of a `target`")
-        t, law = rows.t, engine.target_law
-        if T is not None:
-            t, law = self.contrasts_.points(T, "T", len(self.folds_)), None
+        t = rows.t if T is None else self.contrasts_.points(T, "T", len(self.folds_))
         is_dose = self.contrasts_.treatments.kind == "dose"
-        asked = FunctionTarget(functions, names, rows.X, t, is_dose, law)
-        found = engine.average(asked, population, trim, groups)
+
+        def average(engine: Engine) -> Average:
+            law = engine.target_law if T is None else None
+            target = FunctionTarget(functions, names, rows.X, t, is_dose, law)
+            return engine.average(target, population, trim, groups)
+
+        found = self._over_repeats(average)
         return make_result(found, groups.name(names), title)
+
+    def _over_repeats(self, average: Callable[[Engine], Average]) -> Average:
+        """Average with the corrections of every split, and combine what they say."""
+        return combine_repeats([average(engine) for engine in self.engines_])
 
     def _plug_in_average(self, X: np.ndarray | None, contrast: Contrast) -> np.ndarray | None:
         if X is not None:
@@ -226,7 +237,7 @@ class ThetaResults(BaseEffectEstimator):
             If T holds unknown arms, or ``by`` was formed by T or y.
         """
         check_is_fitted(self)
-        engine = self._inference("`dose_response`")
+        self._inference("`dose_response`")
         points = self.curve_points(T)
         target = MeanOutcomes(self.model_, points[None])
         schema = self.contrasts_.treatments
@@ -237,7 +248,7 @@ class ThetaResults(BaseEffectEstimator):
         if not self.outcomes_.one_dim:
             names = [f"{name}: {outcome}" for name in names for outcome in self.outcome_names_]
         groups = Groups.read(by, len(self.folds_))
-        found = engine.average(target, "all", None, groups)
+        found = self._over_repeats(lambda own: own.average(target, "all", None, groups))
         title = f"Mean outcomes by treatment, by {type(self).__name__}"
         return make_result(found, groups.name(names), title)
 
@@ -300,15 +311,19 @@ class ThetaResults(BaseEffectEstimator):
         schema = self.contrasts_.treatments
         if schema.arms is not None:
             raise TargetError("`average_derivative` needs doses, but `T` was read as arms")
-        engine = self._inference("`average_derivative`")
-        assert engine.target_law is not None
+        self._inference("`average_derivative`")
         rows = self._rows("`average_derivative`")
         names = [f"d mean / d {name}" for name in schema.names]
         if not self.outcomes_.one_dim:
             names = [f"{name}: {outcome}" for name in names for outcome in self.outcome_names_]
         groups = Groups.read(by, len(self.folds_))
-        target = MeanDerivative(self.model_, rows.t, engine.target_law)
-        found = engine.average(target, "all", None, groups)
+
+        def average(engine: Engine) -> Average:
+            assert engine.target_law is not None
+            target = MeanDerivative(self.model_, rows.t, engine.target_law)
+            return engine.average(target, "all", None, groups)
+
+        found = self._over_repeats(average)
         return make_result(
             found, groups.name(names), f"Average derivatives by {type(self).__name__}"
         )
@@ -341,7 +356,7 @@ class ThetaResults(BaseEffectEstimator):
             If a policy names unknown treatments, or seems to be formed by T or y.
         """
         check_is_fitted(self)
-        engine = self._inference("`policy_value`")
+        self._inference("`policy_value`")
         rows = self._rows("`policy_value`")
         chosen = self._policy(policy, "policy", rows)
         other = self.contrasts_.default() if baseline is None else None
@@ -349,7 +364,8 @@ class ThetaResults(BaseEffectEstimator):
             other = self._policy(baseline, "baseline", rows)
         points = [np.broadcast_to(p, (len(rows.X), *p.shape[1:])) for p in (chosen, other)]
         target = MeanOutcomes(self.model_, np.stack(points, axis=1))
-        found = engine.average(target, "all", None, Groups.read(None, len(rows.X)))
+        everybody = Groups.read(None, len(rows.X))
+        found = self._over_repeats(lambda own: own.average(target, "all", None, everybody))
         m = self.model_.n_outcomes_
         change = np.kron(np.array([[1.0, 0.0], [0.0, 1.0], [1.0, -1.0]]), np.eye(m))
         assert found.moves is not None
@@ -421,10 +437,9 @@ class ThetaResults(BaseEffectEstimator):
            effects and other causal functions", Econometrics Journal 2021, section 2.
         """
         check_is_fitted(self)
-        engine = self._inference("`best_linear_projection`")
+        self._inference("`best_linear_projection`")
         rows = self._rows("`best_linear_projection`")
         contrast = self.contrasts_(T0, T1)
-        psi = engine.corrections.signals(MeanContrast(self.model_, contrast)).psi
         given = rows.X if features is None else features
         own = getattr(self, "feature_names_in_", None) if features is None else None
         design, columns = read_features(given, len(rows.X), own)
@@ -434,7 +449,12 @@ class ThetaResults(BaseEffectEstimator):
         names = columns
         if len(targets) > 1:
             names = [f"{target}, {column}" for target in targets for column in columns]
-        found = project_linearly(design, psi, engine.weight, engine.cluster)
+
+        def project(engine: Engine) -> Average:
+            psi = engine.corrections.signals(MeanContrast(self.model_, contrast)).psi
+            return project_linearly(design, psi, engine.weight, engine.cluster)
+
+        found = self._over_repeats(project)
         return make_result(found, names, f"Best linear projection by {type(self).__name__}")
 
     def predict_propensity(self, X: Any) -> np.ndarray:

@@ -66,6 +66,7 @@ def fit_against_catenets(repeats: int) -> dict[str, Any] | None:
 
 def training_loop(repeats: int) -> dict[str, Any]:
     """Train one epoch through skorch, and in a loop written by hand, on the same batches."""
+    from sklcausal._ensemble import Start
     from sklcausal._folds import split_member
     from sklcausal._member_data import make_training_data
     from sklcausal._screening import Candidate, Task, _Run
@@ -84,11 +85,13 @@ def training_loop(repeats: int) -> dict[str, Any]:
         for k in range(5)
     ]
     centre = np.zeros(20)
+    units = np.ones(1, bool), np.zeros(0, bool)
     tensors, _ = make_training_data(
-        data.X, data.T, data.y[:, None], None, members, centre, np.ones(1, bool), "cpu"
+        data.X, data.T, data.y[:, None], None, members, centre, units, "cpu"
     )
     recipe = est.theta_net_.ensemble.recipe
-    task = Task(recipe, est._loss, data.X, centre, tensors, members, np.zeros((5, 2)), "")
+    start = Start(np.zeros((5, 2)))
+    task = Task(recipe, est._loss, data.X, centre, tensors, members, start, "")
     options = TrainingOptions(max_epochs=10**6, patience=10**6)
 
     def build() -> Any:
@@ -119,7 +122,7 @@ def training_loop(repeats: int) -> dict[str, Any]:
 def influence(repeats: int) -> dict[str, Any]:
     """Compute influence values of a million rows, and train one epoch over them."""
     from sklcausal.datasets import make_confounded
-    from sklcausal.inference import ArmLaw, influence_values
+    from sklcausal.inference import ArmLaw, InfluenceFunction
     from sklcausal.representation import TARNet
 
     n = 1_000_000
@@ -138,7 +141,7 @@ def influence(repeats: int) -> dict[str, Any]:
     model, y = small.model_, data.y[:, None]
 
     def psi() -> None:
-        influence_values(model, y, data.T, theta, ArmLaw(data.propensity))
+        InfluenceFunction(model)(y, data.T, theta, ArmLaw(data.propensity))
 
     ratio = in_turn(psi, lambda: est.fit(data.X, data.T, data.y), max(1, repeats // 3))
     return row(

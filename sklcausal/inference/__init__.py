@@ -2,6 +2,7 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+from sklcausal.inference._censoring import censoring_weights
 from sklcausal.inference._influence import Corrections, Signals
 from sklcausal.inference._influence_function import InfluenceFunction
 from sklcausal.inference._law import ArmLaw, MomentLaw, NodeLaw
@@ -15,4 +16,5 @@ __all__ = [
     "MomentLaw",
     "NodeLaw",
     "Signals",
+    "censoring_weights",
 ]

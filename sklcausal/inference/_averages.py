@@ -34,6 +34,41 @@ class Average:
     moves: np.ndarray | None = None
 
 
+def combine_repeats(found: list[Average]) -> Average:
+    """Take the median over repeated splits, with the variance that the splits add.
+
+    Every repeat contributes its variance plus the squared distance of its estimate from the
+    median; the median of these is the variance. Correlations are averaged.
+
+    Parameters
+    ----------
+    found : list of Average
+
+    Returns
+    -------
+    Average
+
+    References
+    ----------
+    .. [1] Chernozhukov et al., "Double/debiased machine learning for treatment and structural
+       parameters", Econometrics Journal 2018, definition 3.3.
+    """
+    if len(found) == 1:
+        return found[0]
+    estimates = np.stack([own.estimate for own in found])
+    estimate = np.median(estimates, axis=0)
+    covariances = np.stack([own.covariance for own in found])
+    variances = np.diagonal(covariances, axis1=1, axis2=2)
+    variance = np.median(variances + (estimates - estimate) ** 2, axis=0)
+    error = np.sqrt(np.where(variances > 0, variances, 1.0))
+    correlation = (covariances / error[:, :, None] / error[:, None, :]).mean(axis=0)
+    covariance = correlation * np.sqrt(np.outer(variance, variance))
+    np.fill_diagonal(covariance, variance)
+    moves = [own.moves for own in found if own.moves is not None]
+    mean = np.mean(moves, axis=0) if len(moves) == len(found) else None
+    return Average(estimate, covariance, found[0].n_samples, mean)
+
+
 def ratio_average(
     numerator: np.ndarray,
     denominator: np.ndarray,

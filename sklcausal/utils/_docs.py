@@ -30,6 +30,10 @@ modifiers : sequence of column names or positions, or None, default=None
 n_folds : int, default=5
     Parts for cross-fitting, one network for each, all trained at once. 1 trains a single
     network without anything that inference needs, which is cheap for searches.
+n_repeats : int, default=1
+    Times that the rows are split into folds. Averages take the median over the splits, with the
+    variance that splits add; effects and their intervals are those of the first. Each repeat
+    takes another fit.
 numeric_encoding : {'auto', 'piecewise_linear'} or None, default='auto'
     How numeric columns enter: standardised (None), spread over quantile bins
     ('piecewise_linear', [PLE]_), or whichever does better on the validation parts ('auto').

@@ -333,6 +333,22 @@ def test_diagnostics_say_what_the_weights_do():
     assert wrong.diagnostics_["largest_imbalance"] > 10
 
 
+def test_repeated_splits_take_the_median():
+    X, T, y = draw_linear(400)
+    settings = {**TINY, "max_epochs": 10}
+    once = StructuralNet(model=Linear(), **settings).fit(X, T, y)
+    est = StructuralNet(model=Linear(), n_repeats=3, **settings).fit(X, T, y)
+    alone = [engine.cells().psi[:, 1] for engine in est.engines_]
+    means = np.array([psi.mean() for psi in alone])
+    errors = np.array([psi.std(ddof=1) / np.sqrt(400) for psi in alone])
+    result = est.estimate()
+    assert result.estimate[0] == pytest.approx(np.median(means))
+    variance = np.median(errors**2 + (means - np.median(means)) ** 2)
+    assert result.std_error[0] == pytest.approx(np.sqrt(variance))
+    assert once.estimate().estimate[0] == pytest.approx(means[0])
+    np.testing.assert_array_equal(est.effect(X), once.effect(X))
+
+
 # -- life in scikit-learn ----------------------------------------------------------------------
 
 
