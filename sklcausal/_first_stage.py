@@ -214,7 +214,7 @@ class FirstStage:
         return ObservedHessian(hessian, chance)
 
     def _calibrated(self, theta: np.ndarray, gates: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        if not self.model.diagonal_hessian:
+        if not self.model.can_be_calibrated:
             return theta
         cluster = None if self.data.cluster is None else self.data.cluster[rows]
         seen = (self.y[rows], self.t[rows], theta, self.cross_fit.X[rows], gates)

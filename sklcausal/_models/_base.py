@@ -79,6 +79,11 @@ class StructuralModel(BaseEstimator):
     structured_hessian: Any = None
     quadratic_loss: Any = False
 
+    @property
+    def can_be_calibrated(self) -> bool:
+        """Whether Fisher's scoring, with the outcome at its mean, minimises the loss."""
+        return self.has_mean and self.structured_hessian is not False
+
     def setup(self, treatments: Treatments, outcomes: Outcomes) -> StructuralModel:
         """Learn the number of parameters from the data's schema.
 

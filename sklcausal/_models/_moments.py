@@ -39,6 +39,11 @@ class MomentModel(StructuralModel):
 
     symmetric_hessian: ClassVar[bool] = False
 
+    @property
+    def can_be_calibrated(self) -> bool:
+        """Whether there is a loss to be lowered, which there is not."""
+        return False
+
     def moments(self, y: Tensor, t: Tensor, theta: Tensor) -> Tensor:
         """Compute the moments of one row.
 

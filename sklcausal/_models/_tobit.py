@@ -136,6 +136,11 @@ class Tobit(IndexModel):
         )
 
     @property
+    def can_be_calibrated(self) -> bool:
+        """Whether Fisher's scoring is worth its price, which it is not over so many outcomes."""
+        return False
+
+    @property
     def diagonal_hessian(self) -> bool:
         """Whether every outcome depends on one parameter, which is not so."""
         return False
