@@ -219,16 +219,16 @@ def test_own_losses_are_invariant_to_units(origin, scale):
 
 def test_functions_do_as_models():
     X, T, y = draw_linear(600)
-    own = StructuralNet(model=OwnLinear(), **TINY).fit(X, T, y)
+    own = StructuralNet(model=OwnLinear(), **SMALL).fit(X, T, y)
     functions = StructuralNet(
         model=lambda y, t, theta: 0.5 * (y - theta[0] - theta[1] * t) ** 2,
         n_params=2,
         mean=lambda theta, t: theta[0] + theta[1] * t,
-        **TINY,
+        **SMALL,
     ).fit(X, T, y)
     np.testing.assert_array_equal(functions.effect(X), own.effect(X))
     alone = StructuralNet(
-        model=lambda y, t, theta: 0.5 * (y - theta[0] - theta[1] * t) ** 2, n_params=2, **TINY
+        model=lambda y, t, theta: 0.5 * (y - theta[0] - theta[1] * t) ** 2, n_params=2, **SMALL
     ).fit(X, T, y)
     target = {"slope": lambda theta: theta[1]}
     gap = alone.estimate(target).estimate - own.estimate(target).estimate
