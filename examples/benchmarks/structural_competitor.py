@@ -72,7 +72,7 @@ def fit_theirs(design: str, X: Any, T: Any, y: Any, seed: int) -> tuple[float, f
         settings |= {"hidden_dims": [128, 64, 32], "epochs": 50, "lr": 0.01}
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        np.random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002
         family = "logit" if design == "logit" else "linear"
         found = structural_dml(Y=y, T=T, X=X, family=family, **settings)
     return float(found.mu_hat), float(found.se)

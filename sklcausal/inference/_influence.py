@@ -200,7 +200,7 @@ def _solve_moments(jacobian: Tensor, moments: Tensor) -> tuple[Tensor, Tensor, i
     by_column = (jacobian / by_row).norm(dim=1, keepdim=True).clamp_min(1e-300)
     scaled = jacobian / by_row / by_column
     values = torch.linalg.svdvals(scaled)
-    bad = values[:, -1] * MAX_CONDITION < values[:, 0]
+    bad = values[:, -1] * MAX_CONDITION <= values[:, 0]
     safe = torch.where(bad[:, None, None], torch.eye(scaled.shape[1], dtype=scaled.dtype), scaled)
     solution = torch.linalg.solve(safe, moments[:, :, None] / by_row)[:, :, 0] / by_column[:, 0]
     solution = torch.where(bad[:, None], 0.0, solution)

@@ -51,7 +51,7 @@ def draw(n, seed):
 def test_effects_on_censored_times_are_recovered():
     errors, naive = [], []
     for seed in range(5):
-        X, T, time, event, life = draw(1500, seed)
+        X, T, time, event, _ = draw(1500, seed)
         y, weight = censoring_weights(time, event, horizon=2.0, strata=T)
         est = TARNet(**SMALL).fit(X, T, y, sample_weight=weight)
         full = np.minimum(draw(200_000, 99)[4], 2.0)

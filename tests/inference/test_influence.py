@@ -4,10 +4,19 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy.special import expit
 
-from sklcausal.inference import ArmLaw, InfluenceFunction, MomentLaw
-from sklcausal.structural import Linear, PotentialOutcomes
+from sklcausal.exceptions import ModelError
+from sklcausal.inference import ArmLaw, InfluenceFunction, MomentLaw, NodeLaw
+from sklcausal.inference._law import residual_steps
+from sklcausal.structural import (
+    GeneralizedLinear,
+    Linear,
+    MomentModel,
+    PotentialOutcomes,
+    StructuralModel,
+)
 
 
 class Arms:
@@ -165,3 +174,134 @@ def test_chunks_do_not_change_the_values(monkeypatch):
     whole = InfluenceFunction(model)(y, t, theta, law).psi
     monkeypatch.setattr("sklcausal.inference._influence.CHUNK", 7)
     np.testing.assert_array_equal(InfluenceFunction(model)(y, t, theta, law).psi, whole)
+
+
+# -- general models and targets ----------------------------------------------------------------
+
+
+class Instrument(MomentModel):
+    """The treatment and its instrument stand side by side in T."""
+
+    n_params = 2
+
+    def moments(self, y, t, theta):
+        error = y - theta[0] - theta[1] * t[0]
+        return torch.stack([error, t[1] * error])
+
+
+def test_moments_have_an_unsymmetric_jacobian():
+    rng = np.random.default_rng(6)
+    n = 4000
+    x, z = rng.normal(size=n), rng.normal(size=n)
+    hidden = rng.normal(size=n)
+    t = 10 + x + 0.8 * z + hidden + rng.normal(size=n)
+    y = 1 + x + 2 * t + 3 * hidden + rng.normal(size=n)
+    model = Instrument().setup(Doses(2), Kinds("continuous"))
+    # E[dg/dtheta | x] of the moments above, negative and not symmetric
+    jacobian = -np.array([[np.ones(n), 10 + x], [np.zeros(n), np.full(n, 0.8)]]).transpose(2, 0, 1)
+    theta = np.column_stack([2 + x, np.full(n, 1.8)])  # both wrong
+    influence = InfluenceFunction(model, lambda theta: theta[1])
+    T = np.column_stack([t, z])
+    found = influence(y[:, None], T, theta, jacobian).psi[:, 0]
+    error = y - theta[:, 0] - theta[:, 1] * t
+    moments = np.stack([error, z * error], axis=1)
+    longhand = theta[:, 1] - np.linalg.solve(jacobian, moments[:, :, None])[:, 1, 0]
+    np.testing.assert_allclose(found, longhand, rtol=1e-8)
+    assert found.mean() == pytest.approx(2.0, abs=4 * found.std() / n**0.5)
+    jacobian[0] = 0.0
+    odd = influence.corrections(y[:, None], T, theta, jacobian)
+    assert odd.n_regularised == 1 and (odd.step[0] == 0).all()
+
+
+def test_singular_rows_are_lifted_alike_in_all_coordinates():
+    # rewriting theta as A theta must not change influence values, lifted rows included
+    rng = np.random.default_rng(7)
+    n, A = 500, np.array([[2.0, 0.0], [30.0, 0.1]])
+    theta, t = rng.normal(size=(n, 2)), rng.normal(size=(n, 1))
+    y = rng.normal(size=(n, 1))
+    sd = np.where(np.arange(n) < 5, 1e-4, 1.0)[:, None]
+    law = MomentLaw(rng.normal(size=(n, 1)), sd, np.ones((1, 1)))
+
+    class Plain(StructuralModel):
+        n_params = 2
+        rewrite = torch.eye(2, dtype=torch.float64)
+
+        def mean(self, theta, t):
+            a, b = self.rewrite @ theta
+            return a + b * t
+
+        def loss(self, y, t, theta):
+            return 0.5 * (y - self.mean(theta, t)) ** 2
+
+    class Rewritten(Plain):
+        rewrite = torch.as_tensor(np.linalg.inv(A))
+
+    models = [cls().setup(Doses(1), Kinds("continuous")) for cls in (Plain, Rewritten)]
+    plain = InfluenceFunction(models[0], lambda th: th[1])
+    other = InfluenceFunction(models[1], lambda th: (Rewritten.rewrite @ th)[1])
+    first, second = plain(y, t, theta, law).psi, other(y, t, theta @ A.T, law).psi
+    np.testing.assert_allclose(first, second, rtol=1e-5, atol=1e-8)
+    assert plain.corrections(y, t, theta, law).n_regularised == 5
+    assert np.abs(first[:5]).max() < 1e3  # 1e8 and more without
+
+
+@pytest.mark.parametrize("kind", ["binary", "count"])
+def test_doses_are_orthogonal_under_a_link(kind):
+    # y at its mean and T on the nodes of its law: no sampling noise but that of the nodes
+    x = np.linspace(-1, 1, 400)
+    truth = np.column_stack([0.3 * x - 0.5, 0.4 + 0.2 * x])
+    wrong = truth + 0.2 * np.column_stack([np.cos(2 * x), 1 + x])
+    steps = np.linspace(-1.7, 1.7, 41)[:, None]
+    mean, sd = x[:, None], np.ones((400, 1))
+    law = NodeLaw(mean, sd, steps, np.zeros(1, dtype=bool), np.zeros(1), np.ones(1))
+    model = GeneralizedLinear().setup(Doses(1), Kinds(kind))
+    target = lambda theta: theta[1]  # noqa: E731
+    bias, plug_in = 0.0, 0.0
+    for step in steps[:, 0]:
+        t = x[:, None] + step
+        y = MEAN[kind](truth[:, :1] + truth[:, 1:] * t)
+        signals = InfluenceFunction(model, target)(y, t, wrong, law)
+        bias += (signals.psi[:, 0] - truth[:, 1]).mean() / len(steps)
+        plug_in = (signals.value[:, 0] - truth[:, 1]).mean()
+    assert plug_in == pytest.approx(0.2, abs=1e-9)
+    assert abs(bias) < 0.3 * plug_in  # what is left is of second order
+
+
+def test_law_of_residuals_keeps_their_moments():
+    rng = np.random.default_rng(8)
+    residual = rng.exponential(size=(5000, 1)) - 1
+    none = np.zeros(1, dtype=bool)
+    steps = residual_steps(residual, np.ones(5000), np.ones((1, 1)), none)
+    assert len(steps) == 25
+    assert steps.mean() == pytest.approx(0, abs=1e-12)
+    assert steps.std() == pytest.approx(1)
+    assert (steps**3).mean() == pytest.approx(2, abs=0.5)  # skewed as the residuals are
+    law = NodeLaw(np.full((3, 1), 0.3), np.ones((3, 1)), steps, ~none, np.zeros(1), np.ones(1))
+    weight, t = law.nodes(slice(0, 3))
+    assert (weight[1] == 0.3).all() and (t[:, 0, 0] == torch.tensor([0.0, 1.0])).all()
+
+
+def test_binary_treatments_move_with_doses():
+    rng = np.random.default_rng(9)
+    z = rng.multivariate_normal([0, 0], [[1, 0.8], [0.8, 1]], size=20_000)
+    residual = np.column_stack([(z[:, 0] > 0) - 0.5, z[:, 1]])
+    residual /= residual.std(axis=0)
+    correlation, binary = np.corrcoef(residual.T), np.array([True, False])
+    steps = residual_steps(residual, np.ones(20_000), correlation, binary)
+    law = NodeLaw(
+        np.array([[0.5, 2.0]]), np.array([[0.5, 1.0]]), steps, binary, np.zeros(2), np.ones(2)
+    )
+    _, t = law.nodes(slice(0, 1))
+    assert set(t[:, 0, 0].tolist()) == {0.0, 1.0}
+    assert t[:, 0, 0].mean() == pytest.approx(0.5, abs=0.05)
+    assert t[:, 0, 1].mean() == pytest.approx(2.0, abs=1e-9)
+    assert np.corrcoef(t[:, 0, 0], t[:, 0, 1])[0, 1] > 0.4
+
+
+def test_shapes_that_do_not_fit():
+    model = GeneralizedLinear().setup(Doses(1), Kinds("continuous"))
+    y, t = np.zeros((4, 1)), np.zeros((4, 1))
+    with pytest.raises(ModelError, match=r"`theta` must have shape \(4, 2\), got \(4, 3\)"):
+        InfluenceFunction(model)(y, t, np.zeros((4, 3)), np.zeros((4, 2, 2)))
+    with pytest.raises(ModelError, match=r"`hessian` must have shape \(4, 2, 2\), or \(4, 2\)"):
+        InfluenceFunction(model)(y, t, np.zeros((4, 2)), np.zeros((4, 3)))
