@@ -286,7 +286,7 @@ class ThetaResults(BaseEffectEstimator):
         return np.linspace(low, high, N_CURVE_POINTS)[:, None]
 
     def average_derivative(self, *, by: Any = None) -> InferenceResult:
-        """Estimate the mean derivative of the expected outcome by each dose, at the doses received.
+        """Estimate the mean derivative of the outcome by each dose, at the doses received.
 
         Parameters
         ----------

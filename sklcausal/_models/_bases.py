@@ -20,6 +20,13 @@ class TreatmentBasis(BaseEstimator):
 
     A subclass defines `columns` for doses that are centred and scaled; what it learns from the
     training doses ends in an underscore.
+
+    Attributes
+    ----------
+    loc_, scale_ : ndarray of shape (n_treatments,)
+        Mean and standard deviation of the training doses.
+    n_columns_ : int
+        Number of columns.
     """
 
     def fit(self, t: np.ndarray) -> TreatmentBasis:
@@ -82,6 +89,13 @@ class PolynomialBasis(TreatmentBasis):
     degree : int, default=2
         Highest power.
 
+    Attributes
+    ----------
+    loc_, scale_ : ndarray of shape (n_treatments,)
+        Mean and standard deviation of the training doses.
+    n_columns_ : int
+        Number of columns.
+
     Examples
     --------
     >>> import numpy as np
@@ -118,6 +132,15 @@ class SplineBasis(TreatmentBasis):
     ----------
     n_knots : int, default=4
         Knots, at even quantiles from 5 to 95 % of the training doses; at least 3.
+
+    Attributes
+    ----------
+    loc_, scale_ : ndarray of shape (n_treatments,)
+        Mean and standard deviation of the training doses.
+    n_columns_ : int
+        Number of columns.
+    knots_ : ndarray of shape (n_knots, n_treatments)
+        Knots, in standard deviations from the mean.
 
     Examples
     --------
@@ -187,6 +210,15 @@ class SplineBasis(TreatmentBasis):
 class LogBasis(TreatmentBasis):
     """Logarithm of each dose, so that slopes are with respect to relative changes.
 
+    Attributes
+    ----------
+    loc_, scale_ : ndarray of shape (n_treatments,)
+        Mean and standard deviation of the training doses.
+    n_columns_ : int
+        Number of columns.
+    origin_ : ndarray of shape (n_treatments,)
+        Mean logarithm of the training doses.
+
     Examples
     --------
     >>> import numpy as np
@@ -237,6 +269,13 @@ class LogBasis(TreatmentBasis):
 
 class InteractionBasis(TreatmentBasis):
     """Standardised doses and the products of every two.
+
+    Attributes
+    ----------
+    loc_, scale_ : ndarray of shape (n_treatments,)
+        Mean and standard deviation of the training doses.
+    n_columns_ : int
+        Number of columns.
 
     Examples
     --------

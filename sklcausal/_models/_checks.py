@@ -85,7 +85,7 @@ def check_model(model: StructuralModel, y: np.ndarray, t: np.ndarray, weight: np
     """
     name = type(model).__name__
     rows = np.linspace(0, len(y) - 1, min(2000, len(y))).astype(int)
-    outcome, dose, w = _tensors(y[rows], t[rows], weight[rows])
+    outcome, dose = _tensors(y[rows], t[rows])
     start = torch.as_tensor(model.start(y[rows], t[rows], weight[rows]))
     if tuple(start.shape) != (model.n_params_,):
         raise ModelError(

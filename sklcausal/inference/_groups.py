@@ -148,8 +148,8 @@ class Groups:
         found = _explains(np.hstack([seen, y]), self.codes) and not _explains(value, self.codes)
         if found or (np.array(in_one_arm) & is_odd).any():
             raise TargetError(
-                f"`{name}` must be a function of covariates observed before the treatment, got labels "
-                f"{shorten(self.labels)} that follow from `T` and `y`: such groups select people "
+                f"`{name}` must be a function of covariates observed before the treatment, got "
+                f"labels {shorten(self.labels)} that follow from `T` and `y`: such groups select people "
                 "by what happened to them"
             )
 

@@ -26,7 +26,7 @@ REFERENCE_ROWS = 20_000
 class Signals:
     """Values of a target and its influence values.
 
-    Attributes
+    Parameters
     ----------
     value : ndarray of shape (n_samples, n_outputs)
         Plug-in values at the out-of-fold theta.
@@ -42,7 +42,7 @@ class Signals:
 class Corrections:
     """What turns the plug-in value of any target into its influence value.
 
-    Attributes
+    Parameters
     ----------
     theta : ndarray of shape (n_samples, n_params)
         Out-of-fold.
@@ -69,10 +69,12 @@ class Corrections:
         Parameters
         ----------
         target : Target
+            Function of theta, row by row.
 
         Returns
         -------
         Signals
+            Values and influence values.
         """
         values, psis = [], []
         for start in range(0, len(self.theta), CHUNK):

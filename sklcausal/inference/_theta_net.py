@@ -78,7 +78,7 @@ class ThetaNet:
         Parameters
         ----------
         theta : ndarray of shape (n_members, n, n_params)
-        t : ndarray of shape (1 or n, n_points) for arms, (1 or n, n_points, n_treatments) for doses
+        t : ndarray of shape (1 or n, n_points), or (1 or n, n_points, n_treatments) for doses
 
         Returns
         -------

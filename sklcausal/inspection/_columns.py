@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.utils import _safe_indexing
 
 from sklcausal.exceptions import TargetError
-from sklcausal.targets import as_column_array
+from sklcausal.targets import as_column_array, check_lengths
 
 MAX_NUMERIC_LEVELS = 10
 MAX_LABELS = 20
@@ -298,3 +298,94 @@ def check_probabilities(propensity: Any, treatments: np.ndarray) -> np.ndarray:
             f"{treatments.tolist()}, got shape {values.shape}"
         )
     return values.astype(float)
+
+
+def check_curve(dose: Any, values: dict[str, Any], received: Any) -> dict[str, np.ndarray]:
+    """Check a curve, its bands and the doses that were received.
+
+    Parameters
+    ----------
+    dose : array-like of shape (n_points,)
+        Numbers or labels.
+    values : dict of str to array-like of shape (n_points,) or None
+        The mean, and ``low``, ``high``, ``band_low`` and ``band_high``.
+    received : array-like of shape (n_samples,) or None
+
+    Returns
+    -------
+    dict of str to ndarray
+        What was given.
+    """
+    dose = as_column_array(dose, "dose")
+    is_label = dose.dtype.kind in "US"
+    if is_label and (dose.ndim != 1 or len(dose) > MAX_LABELS):
+        raise ValueError(
+            f"`dose` must have one axis and at most {MAX_LABELS} labels, got shape {dose.shape}"
+        )
+    if is_label and received is not None:
+        raise ValueError("`received` goes with doses that are numbers, got labels in `dose`")
+    given = {name: value for name, value in values.items() if value is not None}
+    for low, high in (("low", "high"), ("band_low", "band_high")):
+        if (low in given) != (high in given):
+            only = low if low in given else high
+            raise ValueError(f"`{low}` and `{high}` must be given together, got only `{only}`")
+    arrays = {"dose": dose if is_label else check_numbers(dose, "dose", None)}
+    arrays |= {name: check_numbers(value, name, None) for name, value in given.items()}
+    check_lengths(arrays)
+    if not len(dose):
+        raise ValueError("`dose` must hold at least 1 point, got 0")
+    if received is not None:
+        arrays["received"] = check_numbers(received, "received", None)
+    return arrays
+
+
+def check_diagnostics(
+    influence: Any, condition: Any, imbalance: Any, columns: Any
+) -> dict[str, Any]:
+    """Check influence values, condition numbers and imbalances.
+
+    Parameters
+    ----------
+    influence : array-like of shape (n_samples,)
+    condition : array-like of shape (n_samples,) or None
+    imbalance : array-like of shape (n_params, n_tests) or (n_tests,), or None
+    columns : sequence of str or None
+
+    Returns
+    -------
+    dict of str to ndarray, sequence of str or None
+        What was given, by name.
+    """
+    influence = check_numbers(influence, "influence", None)
+    if not len(influence):
+        raise ValueError("`influence` must hold at least 1 value, got 0")
+    if condition is not None:
+        condition = np.asarray(condition, dtype=float)
+        if condition.shape != influence.shape:
+            raise ValueError(
+                f"`condition` must have shape {influence.shape} as `influence` has, got "
+                f"{condition.shape}"
+            )
+        if (condition < 1 - 1e-9).any():
+            raise ValueError(
+                f"`condition` must be at least 1 or NaN, got {np.nanmin(condition):g}"
+            )
+    if imbalance is not None:
+        imbalance = np.atleast_2d(np.asarray(imbalance, dtype=float))
+        n_bad = int((~np.isfinite(imbalance)).sum())
+        if imbalance.ndim != 2 or not imbalance.size or n_bad:
+            raise ValueError(
+                "`imbalance` must hold finite numbers in shape (n_params, n_tests), got "
+                f"{n_bad} NaN or infinite value(s) in shape {imbalance.shape}"
+            )
+    n_tests = 0 if imbalance is None else imbalance.shape[1]
+    if columns is not None and len(columns) != n_tests:
+        raise ValueError(
+            f"`columns` must name the {n_tests} column(s) of `imbalance`, got {len(columns)}"
+        )
+    return {
+        "influence": influence,
+        "condition": condition,
+        "imbalance": imbalance,
+        "columns": columns,
+    }

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import importlib
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,9 @@ SKY_BLUE = "#56B4E9"
 VERMILION = "#D55E00"
 
 MAX_LEGEND_SHARE = 0.6
+CHARACTER_WIDTH = 0.65  # of the font size, on average
+LABEL_WIDTH = 46
+NAME_WIDTH = 24
 
 
 def import_pyplot(name: str) -> Any:
@@ -42,19 +46,19 @@ def import_pyplot(name: str) -> Any:
         ) from error
 
 
-def unwrap(estimator: Any, X: Any) -> tuple[Any, Any]:
+def unwrap(estimator: Any, X: Any = None) -> tuple[Any, Any]:
     """Find the effect estimator in fitted searches and pipelines.
 
     Parameters
     ----------
     estimator : estimator
-    X : array-like of shape (n_samples, n_features)
+    X : array-like of shape (n_samples, n_features) or None, default=None
 
     Returns
     -------
     estimator : estimator
         The effect estimator itself.
-    X : array-like of shape (n_samples, n_features)
+    X : array-like of shape (n_samples, n_features) or None
         What it gets to see: X after the steps before it.
     """
     if hasattr(estimator, "best_estimator_"):
@@ -62,7 +66,7 @@ def unwrap(estimator: Any, X: Any) -> tuple[Any, Any]:
     check_is_fitted(estimator)
     if isinstance(estimator, Pipeline):
         before = estimator[:-1]
-        return unwrap(estimator[-1], before.transform(X) if len(before) else X)
+        return unwrap(estimator[-1], X if X is None or not len(before) else before.transform(X))
     if not hasattr(estimator, "effect"):
         raise TypeError(
             "`estimator` must be an effect estimator, or a pipeline or search that ends in one, "
@@ -158,3 +162,132 @@ def legend_in_headroom(ax: Any, handles: list[Any]) -> Any:
     low, high = ax.get_ylim()
     ax.set_ylim(low, low + (high - low) / (1 - share))
     return legend
+
+
+def label_points(ax: Any, labels: Any) -> None:
+    """Write labels below the places 0, 1, ..., broken at spaces and slanted where too long.
+
+    Parameters
+    ----------
+    ax : Axes
+    labels : sequence of str
+    """
+    labels, at = [str(label) for label in labels], np.arange(len(labels))
+    ax.set_xticks(at, labels)
+    size = ax.get_xticklabels()[0].get_fontsize()
+    room = 72 * ax.bbox.width / ax.figure.dpi / len(labels)
+    width = max(int(room / (CHARACTER_WIDTH * size)) - 1, 1)
+    broken = [textwrap.wrap(label, width, break_long_words=False) for label in labels]
+    if all(len(line) <= width for lines in broken for line in lines):
+        ax.set_xticks(at, ["\n".join(lines) for lines in broken])
+        return
+    slanted = {"rotation": 30, "horizontalalignment": "right", "rotation_mode": "anchor"}
+    ax.set_xticks(at, labels, **slanted)
+
+
+def label_decades(axis: Any, low: float, high: float) -> None:
+    """Write plain numbers on a logarithmic axis from 1, with 2 and 5 where decades are few.
+
+    Parameters
+    ----------
+    axis : Axis
+    low, high : float
+        Ends of the axis.
+    """
+    leading = "25" if high < 100 * low else ""
+    axis.set_major_formatter(lambda value, _: f"{value:,g}" if value >= 1 else "")
+    axis.set_minor_formatter(
+        lambda value, _: f"{value:,g}" if value >= 1 and f"{value:e}"[0] in leading else ""
+    )
+
+
+def note(text: str) -> Any:
+    """Return an entry of a legend that is nothing but text.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    Line2D
+    """
+    lines = importlib.import_module("matplotlib.lines")
+    return lines.Line2D([], [], linestyle="none", label=text)
+
+
+def say_missing(ax: Any, text: str) -> None:
+    """Say in empty axes what there is not.
+
+    Parameters
+    ----------
+    ax : Axes
+    text : str
+    """
+    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center")
+    ax.set_xticks([])
+    ax.set_yticks([])
+
+
+def write_heads(axes: Any, heads: list[tuple[str, list[Any]]]) -> list[Any]:
+    """Write titles and legends above panels, all of the same height, so that none covers data.
+
+    Parameters
+    ----------
+    axes : sequence of Axes
+    heads : list of tuple
+        Title and handles of each panel.
+
+    Returns
+    -------
+    list of Legend
+    """
+    n_lines = max(len(handles) for _, handles in heads)
+    legends = []
+    for ax, (title, handles) in zip(axes, heads, strict=True):
+        blank = [note(" ")] * (n_lines - len(handles))
+        legend = ax.legend(
+            handles=[*handles, *blank],
+            title=title,
+            title_fontproperties={"weight": "bold"},
+            alignment="left",
+            loc="lower left",
+            bbox_to_anchor=(0, 1),
+            frameon=False,
+            borderpad=0,
+            borderaxespad=0.3,
+        )
+        legends.append(legend)
+    return legends
+
+
+def label_unit(what: str, name: str | None, unit: str) -> str:
+    """Write the label of an axis, with its unit on a line of its own.
+
+    Parameters
+    ----------
+    what : str
+    name : str or None
+        What it belongs to.
+    unit : str
+
+    Returns
+    -------
+    str
+    """
+    of = "" if name is None else f" for {name}"
+    return f"{textwrap.fill(what + of, LABEL_WIDTH)}\n({unit})"
+
+
+def shorten_name(name: str) -> str:
+    """Cut a name to 24 characters.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    str
+    """
+    return name if len(name) <= NAME_WIDTH else f"{name[: NAME_WIDTH - 1]}…"

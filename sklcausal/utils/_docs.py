@@ -21,10 +21,10 @@ treatments : sequence of labels or None, default=None
 control : label or None, default=None
     Arm that the others are compared with; None takes the first of ``treatments``, or the first in
     sorted order.
-outcome : {'auto', 'continuous', 'binary', 'count', 'choice'} or sequence of them, default='auto'
+outcome : {'auto', 'continuous', 'binary', 'count', 'choice'} or sequence, default='auto'
     Kind of the outcome, or of each column of y. 'auto' reads 0/1, bools and two strings as
-    binary and all else as continuous; counts and choices must be asked for. Of two strings the second in
-    sorted order counts as 1.
+    binary and all else as continuous; counts and choices must be asked for. Of two strings the
+    second in sorted order counts as 1.
 modifiers : sequence of column names or positions, or None, default=None
     Columns of X that the effect may depend on. All columns are adjusted for. None uses all.
 n_folds : int, default=5

@@ -13,10 +13,12 @@ from sklcausal.datasets import (
     DatasetNotAvailableError,
     clear_data_home,
     fetch_acic2016,
+    fetch_actg175,
     fetch_hillstrom,
     fetch_ihdp,
     fetch_jobs,
     fetch_lalonde,
+    fetch_oj,
     fetch_social_pressure,
     fetch_twins,
     get_data_home,
@@ -33,13 +35,14 @@ def test_prepared_files(fetch, prepared):
     data = fetch()
     n, n_features = data.X.shape
     assert data.X.dtype == np.float64
-    assert data["T"].dtype == np.int64
+    is_dose = "treatment_names" not in data
+    assert data["T"].dtype == (np.float64 if is_dose else np.int64)
     assert data["T"].shape == (n,)
     assert len(data.y) == n
     assert np.isfinite(data.X).all()
     assert len(data.feature_names) == len(data.is_categorical) == n_features
     assert data.is_categorical.dtype == bool
-    assert set(data["T"]) == set(range(len(data.treatment_names)))
+    assert is_dose or set(data["T"]) == set(range(len(data.treatment_names)))
     assert "Reference" in data.DESCR
     X, T, y = fetch(return_X_T_y=True)
     np.testing.assert_array_equal(X, data.X)
@@ -164,6 +167,49 @@ def test_social_pressure_turnout(prepared):
     turnout = [data.y[data["T"] == arm].mean() for arm in range(5)]
     np.testing.assert_allclose(turnout, [0.297, 0.315, 0.322, 0.345, 0.378], atol=6e-4)
     assert data.household is None
+
+
+def test_oj_elasticity(prepared):
+    data = fetch_oj()
+    assert data.X.shape == (28947, 3)
+    design = np.column_stack([np.ones(28947), data["T"], data.X[:, :2]])
+    slopes = np.linalg.lstsq(design, data.y, rcond=None)[0]
+    assert slopes[1] == pytest.approx(-3.14, abs=0.005)  # Taddy 2019, chapter 2
+
+
+def test_oj_columns(prepared):
+    data = fetch_oj()
+    np.testing.assert_allclose(np.log(data.price), data["T"], rtol=0, atol=1e-12)
+    np.testing.assert_allclose(data.price, data.price.round(2), atol=1e-6)  # whole cents
+    assert np.unique(data.brand).tolist() == ["dominicks", "minute.maid", "tropicana"]
+    for column, name in enumerate(["minute.maid", "tropicana"]):
+        assert data.feature_names[column] == "brand_" + name
+        np.testing.assert_array_equal(data.X[:, column], data.brand == name)
+    with np.load(prepared / "oj.npz", allow_pickle=False) as file:
+        np.testing.assert_array_equal(data["T"], file["T"])
+        np.testing.assert_array_equal(data.X[:, 2], file["X"][:, 1])
+
+
+def test_actg175_differences_in_means(prepared):
+    data = fetch_actg175()
+    means = np.array([data.y[data["T"] == arm].mean() for arm in range(4)])
+    # CD4 cells after 20 weeks, arms 1 to 3 less arm 0; computed from the file
+    np.testing.assert_allclose(means[1:] - means[0], [67.03, 35.90, 38.19], atol=0.01)
+
+
+def test_actg175_columns(prepared):
+    data = fetch_actg175()
+    assert data.X.shape == (2139, 15)
+    assert np.bincount(data["T"]).tolist() == [532, 522, 524, 561]
+    assert data.cd496.shape == data.days.shape == data.event.shape == (2139,)
+    assert np.isnan(data.cd496).sum() == 797
+    assert data.event.sum() == 521
+    assert (data.days > 0).all()
+    with np.load(prepared / "actg175.npz", allow_pickle=False) as file:
+        assert data.feature_names == file["feature_names"].tolist()
+        assert data.treatment_names == file["treatment_names"].tolist()
+    binary = [len(np.unique(column)) == 2 for column in data.X.T]
+    np.testing.assert_array_equal(data.is_categorical, binary)
 
 
 # ---- without data

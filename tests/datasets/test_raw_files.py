@@ -9,10 +9,12 @@ import pytest
 
 from sklcausal.datasets import (
     fetch_acic2016,
+    fetch_actg175,
     fetch_hillstrom,
     fetch_ihdp,
     fetch_jobs,
     fetch_lalonde,
+    fetch_oj,
     fetch_social_pressure,
     fetch_twins,
 )
@@ -179,6 +181,70 @@ def test_hillstrom_raw(serve):
     np.testing.assert_array_equal(data.X[:, [0, 1, 5, 7]], [[10, 1, 1, 1], [6, 6, 0, 2]])
     np.testing.assert_array_equal(data["T"], [2, 0])
     np.testing.assert_allclose(data.y, [[0, 0, 0], [1, 1, 29.99]], rtol=1e-6)
+
+
+def test_oj_raw(serve):
+    pytest.importorskip("pandas")
+    rows = [[64, 2.5, "tropicana", 0], [128, 1.0, "dominicks", 1], [1, 2.0, "minute.maid", 0]]
+    serve["oj.csv"] = write_csv("sales,price,brand,feat", rows)
+    data = fetch_oj()
+    np.testing.assert_array_equal(data.X, [[0, 1, 0], [0, 0, 1], [1, 0, 0]])
+    np.testing.assert_allclose(data["T"], np.log([2.5, 1.0, 2.0]), rtol=1e-6)
+    np.testing.assert_allclose(data.price, [2.5, 1.0, 2.0], rtol=1e-6)
+    np.testing.assert_allclose(data.y, np.log([64, 128, 1]), rtol=1e-6)
+    assert data.brand.tolist() == ["tropicana", "dominicks", "minute.maid"]
+
+
+@pytest.mark.parametrize(
+    ("header", "brand", "message"),
+    [
+        ("sales,cost,brand,feat", "tropicana", r"columns .*, got .*'cost'.* without \['price'\]"),
+        ("sales,price,brand,feat", "other", r"must hold the brands .*, got \['other'\]"),
+    ],
+)
+def test_oj_bad_file(serve, header, brand, message):
+    pytest.importorskip("pandas")
+    serve["oj.csv"] = write_csv(header, [[64, 2.5, brand, 0]])
+    with pytest.raises(ValueError, match=message):
+        fetch_oj()
+
+
+ACTG_COLUMNS = (
+    "pidnum age wtkg hemo homo drugs karnof oprior z30 zprior preanti race gender str2 strat "
+    "symptom treat offtrt cd40 cd420 cd496 r cd80 cd820 cens days arms"
+)
+
+
+def write_actg(header):
+    rows = [
+        "1 40 70.5 0 1 0 100 0 0 1 0 0 1 0 1 0 1 0 400 450 NA 0 800 700 0 900 2",
+        "2 30 60.25 1 0 1 90 1 1 1 500 1 0 1 3 1 0 1 300 250 150 1 600 500 1 200 0",
+    ]
+    return write_csv(header, [[row] for row in rows])
+
+
+def test_actg175_raw(serve):
+    pytest.importorskip("pandas")
+    serve["ACTG175.txt"] = write_actg(ACTG_COLUMNS)
+    data = fetch_actg175()
+    expected = [
+        [40, 70.5, 0, 1, 0, 100, 0, 0, 0, 0, 1, 0, 0, 400, 800],
+        [30, 60.25, 1, 0, 1, 90, 1, 1, 500, 1, 0, 1, 1, 300, 600],
+    ]
+    np.testing.assert_array_equal(data.X, expected)
+    np.testing.assert_array_equal(data["T"], [2, 0])
+    np.testing.assert_array_equal(data.y, [450, 250])
+    assert data.y.dtype == np.float64
+    np.testing.assert_array_equal(data.cd496, [np.nan, 150])
+    np.testing.assert_array_equal(data.days, [900, 200])
+    np.testing.assert_array_equal(data.event, [0, 1])
+
+
+def test_actg175_bad_file(serve):
+    pytest.importorskip("pandas")
+    serve["ACTG175.txt"] = write_actg(ACTG_COLUMNS.replace("cens", "status"))
+    with pytest.raises(ValueError, match=r"must have the columns .*, got .* without \['cens'\]"):
+        fetch_actg175()
 
 
 def social_rows(monkeypatch, home, rows, header=None):
