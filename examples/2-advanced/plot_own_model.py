@@ -82,12 +82,19 @@ groups = np.char.add(brand.astype(str), np.where(advertised, ", advertised", "")
 by_group = est.estimate({"elasticity": lambda theta: theta[1]}, by=groups)
 print(by_group.summary())
 
-dummies = np.column_stack([brand == name for name in np.unique(brand)]).astype(float)
-coef = np.linalg.lstsq(np.column_stack([data["T"], dummies]), data.y, rcond=None)[0]
-print(
-    f"\nElasticity by least squares with brands, computed here  {coef[0]:.2f}  (published -3.14)"
-)
-print(f"Average elasticity of this model                        {result.estimate[0]:.2f}")
+
+def least_squares(*columns):
+    """Return the slope of log sales on log price, beside brands and further columns."""
+    brands = [brand == name for name in np.unique(brand)]
+    design = np.column_stack([data["T"], *brands, *columns]).astype(float)
+    return np.linalg.lstsq(design, data.y, rcond=None)[0][0]
+
+
+plain, adjusted = least_squares(), least_squares(advertised)
+print("\nPrice elasticity")
+print(f"  least squares with brands, computed here   {plain:.2f}  (published -3.14)")
+print(f"  least squares with brands and advertising  {adjusted:.2f}")
+print(f"  average of this model                      {result.estimate[0]:.2f}")
 
 # %%
 # Look
@@ -102,7 +109,7 @@ at = np.arange(len(low))
 fig, ax = plt.subplots(figsize=(8, 4.2), layout="constrained")
 middle = by_group.estimate
 ax.errorbar(middle, at, xerr=[middle - low, high - middle], fmt="o", color="#0072B2", capsize=3)
-ax.axvline(coef[0], color="#D55E00", linestyle="--", label="least squares, one for all")
+ax.axvline(adjusted, color="#D55E00", linestyle="--", label="least squares, one for all")
 ax.set(
     xlabel="Price elasticity of sales, with joint 95 % intervals",
     yticks=at,

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 from sklcausal.datasets._acic import fetch_acic2016
+from sklcausal.datasets._actg175 import fetch_actg175
 from sklcausal.datasets._base import DatasetNotAvailableError, clear_data_home, get_data_home
 from sklcausal.datasets._generators import make_confounded, make_tutorial
 from sklcausal.datasets._hillstrom import fetch_hillstrom
@@ -10,6 +11,7 @@ from sklcausal.datasets._ihdp import fetch_ihdp
 from sklcausal.datasets._jobs import fetch_jobs
 from sklcausal.datasets._lalonde import fetch_lalonde
 from sklcausal.datasets._nhefs import load_nhefs
+from sklcausal.datasets._oj import fetch_oj
 from sklcausal.datasets._social_pressure import fetch_social_pressure
 from sklcausal.datasets._structural_designs import make_flm, make_pricing
 from sklcausal.datasets._twins import fetch_twins
@@ -18,10 +20,12 @@ __all__ = [
     "DatasetNotAvailableError",
     "clear_data_home",
     "fetch_acic2016",
+    "fetch_actg175",
     "fetch_hillstrom",
     "fetch_ihdp",
     "fetch_jobs",
     "fetch_lalonde",
+    "fetch_oj",
     "fetch_social_pressure",
     "fetch_twins",
     "get_data_home",

@@ -234,6 +234,18 @@ def prepared_or_raw(
     )
 
 
+def read_columns(path: Path, columns: Sequence[str], purpose: str, *, sep: str = ",") -> Any:
+    """Read a table of text with pandas and check that it has the columns."""
+    table = import_pandas(purpose).read_csv(path, sep=sep)
+    missing = [name for name in columns if name not in table]
+    if missing:
+        raise ValueError(
+            f"The file {str(path)!r} must have the columns {list(columns)}, "
+            f"got {list(table)} without {missing}."
+        )
+    return table
+
+
 def names_of(array: Any) -> list[str]:
     """Turn an array of strings into a list of plain strings."""
     return [str(name) for name in array]
@@ -245,10 +257,12 @@ def two_columns(probability: Any) -> np.ndarray:
     return np.column_stack([1.0 - probability, probability])
 
 
-def make_bunch(X: Any, T: Any, y: Any, *, return_X_T_y: bool, **extra: Any) -> Any:
-    """Return the triple (X, T, y), or a Bunch with everything."""
+def make_bunch(
+    X: Any, T: Any, y: Any, *, return_X_T_y: bool, dose: bool = False, **extra: Any
+) -> Any:
+    """Return the triple (X, T, y), or a Bunch with everything; T is a dose or arm codes."""
     X = np.array(X, dtype=np.float64)
-    T = np.array(T, dtype=np.int64)
+    T = np.array(T, dtype=np.float64 if dose else np.int64)
     y = np.array(y)
     y = y.astype(np.int64 if y.dtype.kind in "iub" else np.float64)
     if return_X_T_y:

@@ -11,6 +11,8 @@ PREPARED = {
     "jobs_dw_bin.npz": "bea631120dbffef13f955947f809ef6d1ae039c8f92346f30c3d460fff830f32",
     "hillstrom.npz": "57c73ec2d597a304ca0f59bcf05fc01a772246f4311102b304ea999ba089dcf1",
     "social_pressure.npz": "bc32dad1c3e858e71c50ed8551998931d9d2747c45714eec6c8c9af507fab6e0",
+    "oj.npz": "9b2cc6e579d2933d7b58e688e4472cb6c81dbafaee34370b02f4cd711ea0e14a",
+    "actg175.npz": "9f74ff2909617ac720176a63ce7d940dc136dfa3458016c10ea2642f6bc0bcd2",
 }
 
 _GITHUB = "https://raw.githubusercontent.com/"
@@ -166,5 +168,13 @@ RAW = {
         + "UData-Orange/kuplift/78d44266588aa8581c826bf0a3a3ebaa62639d3a/"
         + "data/hillstorm_Complete_NotDisc.csv",
         "00a6a868e05a9ffe7382da51629f6d6dce88c5acfc945e79d314ebc78fd3a2c0",
+    ),
+    ("oj", "oj.csv"): (
+        _GITHUB + "TaddyLab/BDS/1191b354a7b6e5dafd16de863eeb84267d693b9e/examples/oj.csv",
+        "d56ca64f98c48e6a59de610caf70f58bd3ef18c64b49189fdb2649fbeeeb4de3",
+    ),
+    ("actg175", "ACTG175.txt"): (
+        _GITHUB + "cran/speff2trial/9fa954e262daa0dd8d078d8a843537467f7603df/data/ACTG175.txt",
+        "7b52e6b3701a1f24090ef0388f1c148d5286450f97276d9c8fbe611ce0c76779",
     ),
 }

@@ -149,8 +149,8 @@ class Groups:
         if found or (np.array(in_one_arm) & is_odd).any():
             raise TargetError(
                 f"`{name}` must be a function of covariates observed before the treatment, got "
-                f"labels {shorten(self.labels)} that follow from `T` and `y`: such groups select people "
-                "by what happened to them"
+                f"labels {shorten(self.labels)} that follow from `T` and `y`: such groups select "
+                "people by what happened to them"
             )
 
 

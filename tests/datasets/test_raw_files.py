@@ -210,15 +210,15 @@ def test_oj_bad_file(serve, header, brand, message):
 
 
 ACTG_COLUMNS = (
-    "pidnum age wtkg hemo homo drugs karnof oprior z30 zprior preanti race gender str2 strat "
-    "symptom treat offtrt cd40 cd420 cd496 r cd80 cd820 cens days arms"
+    "pidnum age wtkg hemo homo drugs karnof oprior z30 zprior preanti race gender str2 symptom "
+    "treat offtrt cd40 cd420 cd496 r cd80 cd820 cens days arms"
 )
 
 
 def write_actg(header):
     rows = [
-        "1 40 70.5 0 1 0 100 0 0 1 0 0 1 0 1 0 1 0 400 450 NA 0 800 700 0 900 2",
-        "2 30 60.25 1 0 1 90 1 1 1 500 1 0 1 3 1 0 1 300 250 150 1 600 500 1 200 0",
+        "1 40 70.5 0 1 0 100 0 0 1 0 0 1 0 0 1 0 400 450 NA 0 800 700 0 900 2",
+        "2 30 60.25 1 0 1 90 1 1 1 500 1 0 1 1 0 1 300 250 150 1 600 500 1 200 0",
     ]
     return write_csv(header, [[row] for row in rows])
 
