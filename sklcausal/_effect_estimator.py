@@ -254,10 +254,15 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
 
     def _limits(self) -> tuple[Any, Any]:
         """Return the smallest and largest possible effect on each outcome."""
-        is_share = np.array([kind in ("binary", "choice") for kind in self.outcomes_.kinds])
-        most = np.where(is_share, 1.0, np.inf)
+        most = self._limits_of(self.outcomes_.n_outcomes)[1]
         most = most if not self.outcomes_.one_dim else most[0]
         return -most, most
+
+    def _limits_of(self, n: int, of_means: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """Return the smallest and largest effects, or mean outcomes, outcomes innermost."""
+        is_share = np.array([kind in ("binary", "choice") for kind in self.outcomes_.kinds])
+        most = np.resize(np.where(is_share, 1.0, np.inf), n)
+        return np.where(of_means & np.isfinite(most), 0.0, -most), most
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the effect of each row, flattened to at most two axes.
@@ -397,7 +402,7 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         names = list(contrast.names)
         if not self.outcomes_.one_dim:
             names = [f"{name}: {outcome}" for name in names for outcome in self.outcome_names_]
-        limits = np.resize(self._limits()[1], len(found.estimate))
+        limits = self._limits_of(len(found.estimate))
         return make_result(found, groups.name(names), title, limits), groups
 
     def ate(

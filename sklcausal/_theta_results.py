@@ -250,7 +250,8 @@ class ThetaResults(BaseEffectEstimator):
         groups = Groups.read(by, len(self.folds_))
         found = self._over_repeats(lambda own: own.average(target, "all", None, groups))
         title = f"Mean outcomes by treatment, by {type(self).__name__}"
-        return make_result(found, groups.name(names), title)
+        limits = self._limits_of(len(found.estimate), of_means=True)
+        return make_result(found, groups.name(names), title, limits)
 
     def curve_points(self, T: Any = None) -> np.ndarray:
         """Read the treatments of a curve.
@@ -378,7 +379,12 @@ class ThetaResults(BaseEffectEstimator):
         names = ["policy", "baseline", "gain"]
         if not self.outcomes_.one_dim:
             names = [f"{name}: {outcome}" for name in names for outcome in self.outcome_names_]
-        return make_result(found, names, f"Value of a policy by {type(self).__name__}")
+        ends = [self._limits_of(m, of_means=is_mean) for is_mean in (True, True, False)]
+        limits = (
+            np.concatenate([low for low, _ in ends]),
+            np.concatenate([high for _, high in ends]),
+        )
+        return make_result(found, names, f"Value of a policy by {type(self).__name__}", limits)
 
     def _policy(self, policy: Any, name: str, rows: TrainingRows) -> np.ndarray:
         if policy is None:

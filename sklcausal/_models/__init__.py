@@ -10,13 +10,14 @@ from sklcausal._models._bases import (
     SplineBasis,
     TreatmentBasis,
 )
-from sklcausal._models._index import IndexModel, Linear
+from sklcausal._models._index import IndexModel
 from sklcausal._models._moments import MomentModel
 from sklcausal._models._multinomial import MultinomialLogit
 from sklcausal._models._ready import (
     FractionalLogit,
     Gamma,
     GeneralizedLinear,
+    Linear,
     Logit,
     NegativeBinomial,
     Poisson,

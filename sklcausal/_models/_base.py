@@ -13,10 +13,9 @@ from sklearn.base import BaseEstimator
 from torch import Tensor
 
 from sklcausal._encoding import Outcomes, Treatments
+from sklcausal._models._anchor import minimise, sandwich_anchor
 from sklcausal._models._rows import check_scalar, map_rows
 from sklcausal.exceptions import ModelError
-
-ANCHOR_ROWS = 20_000
 
 
 @dataclass(frozen=True)
@@ -375,17 +374,7 @@ class StructuralModel(BaseEstimator):
         spread : ndarray of shape (n_params, n_params) or None
             The network's outputs are multiplied with it; None where they are on the right scale.
         """
-        some = slice(None, None, 1 + len(y) // ANCHOR_ROWS)
-        constant, scores, hessian = self.minimise(y[some], t[some], weight[some])
-        # the sandwich: how far single rows pull theta, in whichever units it is
-        values, vectors = np.linalg.eigh(hessian)
-        inverse = (vectors / np.maximum(np.abs(values), 1e-8 * np.abs(values).max())) @ vectors.T
-        w = weight[some] / weight[some].sum()
-        pull = scores @ inverse
-        covariance = (pull * w[:, None]).T @ pull
-        scale = np.sqrt(np.maximum(np.diag(covariance), 1e-300))
-        scaled = covariance / np.outer(scale, scale) + 1e-8 * np.eye(len(scale))
-        return constant, (np.linalg.cholesky(scaled) * scale[:, None]).T
+        return sandwich_anchor(self, y, t, weight)
 
     def param_names(self, treatments: Treatments, outcomes: Outcomes) -> list[str]:
         """Name the parameters.
@@ -424,11 +413,8 @@ class StructuralModel(BaseEstimator):
         arrays = (torch.as_tensor(np.array(a)) for a in (y, t, theta))
         return self.batch_loss(*arrays).numpy()
 
-    @torch.enable_grad()
-    def best_constant(
-        self, y: np.ndarray, t: np.ndarray, weight: np.ndarray | None, n_steps: int = 50
-    ) -> np.ndarray:
-        """Minimise the mean loss over constant parameters, by Newton steps with halving.
+    def best_constant(self, y: np.ndarray, t: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+        """Minimise the mean loss over constant parameters.
 
         Parameters
         ----------
@@ -438,71 +424,13 @@ class StructuralModel(BaseEstimator):
             Treatment.
         weight : ndarray of shape (n,) or None
             Row weights.
-        n_steps : int, default=50
-            Most Newton steps.
 
         Returns
         -------
         ndarray of shape (n_params,)
             Minimiser.
         """
-        return self.minimise(y, t, weight, n_steps)[0]
-
-    @torch.enable_grad()
-    def minimise(
-        self, y: np.ndarray, t: np.ndarray, weight: np.ndarray | None, n_steps: int = 50
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Minimise the mean loss over constant parameters, and measure it there.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n, n_outcomes)
-            Outcomes.
-        t : ndarray of shape (n,) or (n, n_treatments)
-            Treatment.
-        weight : ndarray of shape (n,) or None
-            Row weights.
-        n_steps : int, default=50
-            Most Newton steps.
-
-        Returns
-        -------
-        theta : ndarray of shape (n_params,)
-            Minimiser.
-        scores : ndarray of shape (n, n_params)
-            Gradient of each row.
-        hessian : ndarray of shape (n_params, n_params)
-            Of the mean loss.
-        """
-        w = np.ones(len(y)) if weight is None else weight / weight.mean()
-        # copies, since sums over memory of another alignment differ in the last bit
-        outcome, dose, row_weight = (torch.tensor(a) for a in (y, t, w))
-
-        def mean_loss(theta: Tensor) -> Tensor:
-            rows = self.batch_loss(outcome, dose, theta.expand(len(outcome), -1))
-            return (row_weight * rows).mean()
-
-        theta = torch.as_tensor(self.start(y, t, w))
-        for _ in range(n_steps + 1):
-            at = theta.detach().requires_grad_(True)
-            loss = mean_loss(at)
-            (gradient,) = torch.autograd.grad(loss, at, create_graph=True)
-            rows = [torch.autograd.grad(g, at, retain_graph=True)[0] for g in gradient]
-            hessian = torch.stack(rows)
-            if float(gradient.detach().abs().max()) < 1e-9 or not torch.isfinite(hessian).all():
-                break
-            # with positive eigenvalues the step leads downhill even where the loss is not convex
-            values, vectors = torch.linalg.eigh(hessian)
-            curvature = values.abs().clamp_min(1e-10)
-            step = vectors @ ((vectors.T @ gradient.detach()) / curvature)
-            size = 1.0
-            while size > 1e-6 and not mean_loss(theta - size * step) <= loss.detach():
-                size /= 2
-            if size <= 1e-6:
-                break
-            theta = theta - size * step
-        scores = self.batch_score(outcome, dose, theta.expand(len(outcome), -1)).detach()
-        return theta.detach().numpy(), scores.numpy(), hessian.detach().numpy()
+        return minimise(self, y, t, weight)[0]
 
     def standardises(self) -> tuple[np.ndarray, np.ndarray]:
         """Tell what may be centred and scaled, because `to_outcome_units` undoes it.

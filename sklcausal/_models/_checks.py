@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sklcausal._models._anchor import minimise
 from sklcausal._models._base import StructuralModel
 from sklcausal.exceptions import ModelError
 
@@ -108,7 +109,7 @@ def check_model(model: StructuralModel, y: np.ndarray, t: np.ndarray, weight: np
             f"`{name}.loss` must depend on theta through torch functions, but nothing of what it "
             "returned can be differentiated by theta"
         )
-    constant, scores, hessian = model.minimise(y[rows], t[rows], weight[rows])
+    constant, scores, hessian = minimise(model, y[rows], t[rows], weight[rows])
     _check_curvature(model, name, scores, hessian, constant)
     if model.has_mean:
         theta = torch.as_tensor(constant).expand(len(rows), -1)

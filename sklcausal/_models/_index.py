@@ -47,6 +47,8 @@ class IndexModel(StructuralModel):
                 "`outcome` must not be 'choice' for this model; "
                 "sklcausal.structural.MultinomialLogit takes choices"
             )
+        if self.is_of_cells_:
+            return [GAUSSIAN] * self.n_outcomes_
         return [self._family(kind) for kind in self.kinds_]
 
     # -- set-up -----------------------------------------------------------------------------
@@ -71,7 +73,7 @@ class IndexModel(StructuralModel):
         TargetError
             If an outcome is of a kind that the model does not take, or a basis meets arms.
         """
-        self.kinds_ = outcomes.kinds
+        self.kinds_, self.is_of_cells_ = outcomes.kinds, False
         for kind, family in zip(self.kinds_, self._families(), strict=True):
             if kind != family.kind:
                 raise TargetError(
@@ -210,7 +212,7 @@ class IndexModel(StructuralModel):
             observed = ~torch.isnan(y)
             y = torch.where(observed, y, 0.0)
         if len(set(self.kinds_)) == 1:
-            loss = self._family(self.kinds_[0]).loss(index, y)
+            loss = self._families()[0].loss(index, y)
         else:
             terms = [f.loss(index[..., m], y[..., m]) for m, f in enumerate(self._families())]
             loss = torch.stack(terms, dim=-1)
@@ -234,8 +236,8 @@ class IndexModel(StructuralModel):
         return self._mean_of(self._index(theta, t))
 
     def _mean_of(self, index: Tensor) -> Tensor:
-        if len(set(self.kinds_)) == 1:
-            return self._family(self.kinds_[0]).mean(index)
+        if self.is_of_cells_ or len(set(self.kinds_)) == 1:
+            return self._families()[0].mean(index)
         return torch.stack([f.mean(index[..., m]) for m, f in enumerate(self._families())], dim=-1)
 
     def _index(self, theta: Tensor, t: Tensor) -> Tensor:
@@ -275,9 +277,8 @@ class IndexModel(StructuralModel):
         """
         if not self.n_arms_ and not self._has_identity_links:
             return None
-        model = Linear(self.basis)
-        learned = {name: value for name, value in vars(self).items() if name.endswith("_")}
-        model.__dict__.update({**learned, "kinds_": ("continuous",) * self.n_outcomes_})
+        model = copy(self)
+        model.is_of_cells_ = True
         return model
 
     def linear_design(self, t: np.ndarray) -> np.ndarray | None:
@@ -417,34 +418,3 @@ class IndexModel(StructuralModel):
         if outcomes.one_dim:
             return heads
         return [f"{head}: {name}" for head in heads for name in outcomes.names]
-
-
-class Linear(IndexModel):
-    """Let the mean outcome be linear: one mean per arm, or ``a(x) + b(x)'T`` of doses.
-
-    Parameters
-    ----------
-    basis : {'interactions', 'log', 'polynomial', 'spline'}, TreatmentBasis or None, default=None
-        Functions of the doses that slopes go with; None takes the doses themselves.
-
-    Notes
-    -----
-    The outcome is linear in the columns of the basis given x, with slopes that may vary freely
-    with x. Where the true dose response is curved, the slope of a plain dose is a weighted
-    average of its derivative.
-
-    References
-    ----------
-    .. [1] Farrell, Liang, Misra, arXiv 2010.14694, section 3.
-
-    Examples
-    --------
-    >>> from sklcausal.structural import Linear
-    >>> Linear()
-    Linear()
-    """
-
-    outcome_kind = "continuous"
-
-    def _family(self, kind: str) -> Family:
-        return GAUSSIAN

@@ -94,6 +94,37 @@ class PotentialOutcomes(GeneralizedLinear):
         return self
 
 
+class Linear(IndexModel):
+    """Let the mean outcome be linear: one mean per arm, or ``a(x) + b(x)'T`` of doses.
+
+    Parameters
+    ----------
+    basis : {'interactions', 'log', 'polynomial', 'spline'}, TreatmentBasis or None, default=None
+        Functions of the doses that slopes go with; None takes the doses themselves.
+
+    Notes
+    -----
+    The outcome is linear in the columns of the basis given x, with slopes that may vary freely
+    with x. Where the true dose response is curved, the slope of a plain dose is a weighted
+    average of its derivative.
+
+    References
+    ----------
+    .. [1] Farrell, Liang, Misra, arXiv 2010.14694, section 3.
+
+    Examples
+    --------
+    >>> from sklcausal.structural import Linear
+    >>> Linear()
+    Linear()
+    """
+
+    outcome_kind = "continuous"
+
+    def _family(self, kind: str) -> Family:
+        return families.GAUSSIAN
+
+
 class Logit(IndexModel):
     """Let the log odds of a binary outcome be an index.
 

@@ -32,9 +32,9 @@ class InferenceResult:
         Line above the table.
     n_samples : int or None, default=None
         Rows behind the estimate.
-    limits : ndarray of shape (n_targets,) or None, default=None
-        Largest possible size of each target, such as 1 for a difference of probabilities;
-        intervals are cut there.
+    limits : tuple of ndarray of shape (n_targets,), or None, default=None
+        Smallest and largest possible value of each target, such as -1 and 1 for a difference of
+        probabilities; intervals are cut there.
     moves : ndarray of shape (n_rows, n_targets) or None, default=None
         How far each row moves the estimates; its columns sum to 0.
 
@@ -62,13 +62,14 @@ class InferenceResult:
         names: Any,
         title: str = "",
         n_samples: int | None = None,
-        limits: np.ndarray | None = None,
+        limits: tuple[np.ndarray, np.ndarray] | None = None,
         moves: np.ndarray | None = None,
     ):
         self.estimate = np.asarray(estimate, dtype=float)
         self.covariance = np.asarray(covariance, dtype=float)
         self.names, self.title, self.n_samples = list(names), title, n_samples
-        self.limits = np.full(len(self.estimate), np.inf) if limits is None else limits
+        most = np.full(len(self.estimate), np.inf)
+        self.limits = (-most, most) if limits is None else limits
         self.moves = moves
 
     @property
@@ -121,7 +122,7 @@ class InferenceResult:
         critical = self._joint_critical(alpha) if simultaneous else norm.ppf(1 - alpha / 2)
         half = critical * self.std_error
         low, high = self.estimate - half, self.estimate + half
-        return np.maximum(low, -self.limits), np.minimum(high, self.limits)
+        return np.maximum(low, self.limits[0]), np.minimum(high, self.limits[1])
 
     def _joint_critical(self, alpha: float) -> float:
         if not np.isfinite(self.covariance).all():
@@ -260,7 +261,10 @@ class InferenceResult:
 
 
 def make_result(
-    found: Average, names: list[str], title: str, limits: np.ndarray | None = None
+    found: Average,
+    names: list[str],
+    title: str,
+    limits: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> InferenceResult:
     """Give averages names.
 
@@ -269,7 +273,7 @@ def make_result(
     found : Average
     names : list of str
     title : str
-    limits : ndarray of shape (n_targets,) or None, default=None
+    limits : tuple of ndarray of shape (n_targets,), or None, default=None
 
     Returns
     -------

@@ -377,7 +377,8 @@ def _of_outcome(result: InferenceResult, m: int, n_outcomes: int) -> InferenceRe
     """Keep one outcome, so that a band covers its curve and no other."""
     own = slice(m, None, n_outcomes)
     kept = (result.estimate[own], result.covariance[own, own], result.names[own])
-    return InferenceResult(*kept, limits=result.limits[own])
+    low, high = result.limits
+    return InferenceResult(*kept, limits=(low[own], high[own]))
 
 
 def _read_doses(estimator: Any, T: Any) -> tuple[np.ndarray, np.ndarray | None, str]:
