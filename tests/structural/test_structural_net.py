@@ -490,3 +490,25 @@ def test_a_dose_that_x_determines_is_refused():
     X, _, y = draw_linear(400)
     with pytest.raises(TargetError, match=r"`T` must vary given x, but x determines 'T' in"):
         StructuralNet(model=Linear(), **SMALL).fit(X, X[:, 0] + 0.5 * X[:, 1], y)
+
+
+# -- double robustness --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wrong", ["outcome", "treatment"])
+def test_one_wrong_part_leaves_the_average_slope(wrong):
+    # T ~ N(10 + x, 1), where a ridge on the Hessian would keep a third of the bias
+    errors, naive = [], []
+    for seed in range(4):
+        X, T, y = draw_linear(1200, origin=10.0, seed=seed)
+        settings = {**SMALL, "n_folds": 2, "random_state": seed}
+        if wrong == "outcome":
+            settings |= {"lr": 1e-9, "max_epochs": 1}
+        assignment = "randomised" if wrong == "treatment" else "observational"
+        est = StructuralNet(model=Linear(), assignment=assignment, **settings).fit(X, T, y)
+        result = est.estimate({"slope": lambda theta: theta[1]})
+        errors.append((result.estimate[0] - 1) / result.std_error[0])
+        naive.append(np.polyfit(T, y, 1)[0] - 1)
+    assert np.mean(naive) > 0.3
+    assert np.abs(np.mean(errors)) < 2
+    assert np.abs(errors).max() < 4
