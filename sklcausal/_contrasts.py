@@ -236,13 +236,17 @@ class Contrasts:
         """
         schema = self.treatments
         given = {"T0": T0, "T1": T1}
+        per_row = 2 if schema.kind == "simultaneous" else 1
+        if not any(
+            v is not None and not isinstance(v, str) and _is_per_row(v, per_row)
+            for v in given.values()
+        ):
+            return self(T0, T1)
         ends = {
             name: self.points(value, name, n)[:, None]
             for name, value in given.items()
             if value is not None
         }
-        if all(len(end) == 1 for end in ends.values()):
-            return self(T0, T1)
         if T1 is None and schema.n_arms > 2:
             raise TargetError(
                 "`T1` must be given when `T0` holds one arm for each row, since rows would be "

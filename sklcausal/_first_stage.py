@@ -113,9 +113,9 @@ class FirstStage:
         if self.method in LEARNED:
             hessian = self._learn_hessian(theta, law, some)
         else:
-            hessian = LawHessian(law)
+            hessian = self._observed(LawHessian(law), self.nuisances)
             self.method = hessian.method
-        self.expected = hessian = self._observed(hessian, self.nuisances)
+        self.expected = hessian
         data = self.data
         engine = Engine(self.model, self.units, data.treatments, self._target_law())
         return engine.fit(self.y, self.t, theta, hessian, law, data.weight, data.cluster)
@@ -231,12 +231,19 @@ class FirstStage:
                 UserWarning,
                 stacklevel=7,
             )
-        if self.hessian != "auto":
+        if self.hessian in LEARNED:
             return self.hessian
         known = self.model.structured_hessian
         if known is None:
             known = follows_from_mean(self.model, self.y, self.t, theta)
-        return "structured" if known else "cholesky"
+        if self.hessian == "auto":
+            return "structured" if known else "cholesky"
+        if not known and (self.model.structured_hessian is False or not self.model.has_mean):
+            raise ValueError(
+                "`hessian='structured'` needs a model whose expected Hessian follows from its "
+                f"mean, which that of {self.model!r} does not; use 'auto' or 'cholesky'"
+            )
+        return "structured"
 
     def _learn_hessian(
         self, theta: np.ndarray, law: TreatmentLaw, candidates: Sequence[Candidate]
@@ -276,6 +283,11 @@ class FirstStage:
         ndarray of shape (n_folds, n_samples, n_cells)
             Entry k is for a second stage that may not see fold k, and 0 there.
         """
+        if self.method in LEARNED:
+            raise ValueError(
+                "`modifiers` needs an expected Hessian that follows from the treatment's law, got "
+                f"hessian_method_={self.method!r} for {self.model!r}"
+            )
         pairs, first = self.cross_fit.pairs(), self.nuisances
         net = self.train_theta(pairs)
         chosen = [

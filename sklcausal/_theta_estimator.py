@@ -11,6 +11,7 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor, nn
@@ -23,6 +24,7 @@ from sklcausal._first_stage import N_BINS, FirstStage
 from sklcausal._fit_data import FitData
 from sklcausal._models import GeneralizedLinear, PotentialOutcomes, StructuralModel
 from sklcausal._models._checks import check_model
+from sklcausal._models._index import IndexModel
 from sklcausal._screening import Candidate
 from sklcausal._settings import check_decays, find_columns, resolve_device
 from sklcausal._theta_results import ThetaResults, TrainingRows
@@ -129,13 +131,15 @@ class BaseThetaEstimator(ThetaResults):
 
     # -- fit ------------------------------------------------------------------------------
 
+    @torch.inference_mode(False)  # whatever the caller has set
     def _fit(self, data: FitData) -> None:
         rng = check_random_state(self.random_state)
         self.model_ = self._structural_model(data.treatments.kind)
         self.model_.setup(data.treatments, data.outcomes)
         weight = np.ones(len(data.X)) if data.weight is None else data.weight
         self.model_.learn(data.y, data.t, weight)
-        check_model(self.model_, data.y, data.t, weight)
+        if not isinstance(self.model_, IndexModel):
+            check_model(self.model_, data.y, data.t, weight)
         names = self.model_.param_names(data.treatments, data.outcomes)
         self.parameter_names_out_ = np.array(names, dtype=object)
         self.units_ = EngineUnits.learn(data.y, data.t, self.model_.standardises())

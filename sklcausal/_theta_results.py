@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.utils.validation import check_is_fitted
 
 from sklcausal._contrasts import Contrast
@@ -82,8 +83,15 @@ class ThetaResults(BaseEffectEstimator):
         net, out = self.effect_net_, []
         for rows, theta in net.theta(X):
             out.append(net.means(theta, t if len(t) == 1 else t[rows]))
-        return np.concatenate(out)
+        means = np.concatenate(out)
+        if not np.isfinite(means).all():
+            raise TargetError(
+                "`T0` and `T1` must be treatments at which the model has a finite mean outcome, "
+                f"which {self.model_!r} does not have everywhere here"
+            )
+        return means
 
+    @torch.inference_mode(False)  # whatever the caller has set
     def _interval(
         self, X: np.ndarray, contrast: Contrast, alpha: float, simultaneous: bool
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -92,6 +100,7 @@ class ThetaResults(BaseEffectEstimator):
         seed = self.draw_seed_ if simultaneous else None
         return self.projection_.interval(X, contrast, alpha, seed)
 
+    @torch.inference_mode(False)
     def _average(
         self,
         X: np.ndarray | None,
@@ -116,6 +125,7 @@ class ThetaResults(BaseEffectEstimator):
         assert self.projection_ is not None
         return self.projection_.average(X, contrast, groups), groups
 
+    @torch.inference_mode(False)
     def _estimate_target(
         self, target: Any, T: Any, population: str, trim: Any, by: Any, title: str
     ) -> InferenceResult:
@@ -186,11 +196,12 @@ class ThetaResults(BaseEffectEstimator):
         return self.training_rows_
 
     def compact(self) -> ThetaResults:
-        """Drop the training rows, for smaller files that hold no data of single people.
+        """Drop the covariates of the training rows, for smaller files.
 
+        Treatments, outcomes, weights and what the networks say of each training row stay.
         Effects, intervals and averages of the default contrasts stay, and of those that were
-        asked for before. New contrasts, targets of your own, curves and projections need the rows
-        and raise after this.
+        asked for before. New contrasts, targets of your own, default curves and projections need
+        the covariates and raise after this.
 
         Returns
         -------
@@ -487,7 +498,8 @@ class ThetaResults(BaseEffectEstimator):
             why = (
                 "n_folds=1; fit with n_folds=5 (the default)"
                 if self.engine_ is None
-                else "`propensity` was given in fit; `propensity_` holds it for the training rows"
+                else "`propensity` was given in fit or assignment='randomised'; `propensity_` "
+                "holds it for the training rows"
             )
             raise IntervalNotAvailableError(
                 "`predict_propensity` needs a propensity network, but none was trained, since "
@@ -515,7 +527,8 @@ class ThetaResults(BaseEffectEstimator):
         -------
         float
             ``1 - loss / loss of the best constant``: 1 is perfect for a continuous outcome, 0 no
-            better than a constant for each arm.
+            better than a constant for each arm. Of losses that may be negative, such as
+            likelihoods of one's own, the loss of the best constant less the loss.
 
         Raises
         ------
@@ -540,6 +553,8 @@ class ThetaResults(BaseEffectEstimator):
             np.average(self.model_.row_losses(y, t, th), weights=weight)
             for th in (theta, np.broadcast_to(self.constant_, theta.shape))
         ]
+        if not self.model_.is_deviance:
+            return float(losses[1] - losses[0])
         return float(1 - losses[0] / losses[1])
 
     def _diagnostic_lines(self) -> list[str]:

@@ -130,16 +130,9 @@ def replicate_overlap(design: str, replication: int) -> dict[str, Any]:
     )
     result = est.fit(X, T.astype(float), y).estimate(T0=0.0, T1=1.0)
     ols = _ols(X, T, y)
-    arms = (
-        StructuralNet(random_state=replication).fit(X, T, y).estimate()
-        if (hessian == "structured")
-        else result
-    )
     return {
         "ate": result.estimate[0],
         "ate_se": result.std_error[0],
-        "one parameter per arm": arms.estimate[0],
-        "one parameter per arm_se": arms.std_error[0],
         "OLS": ols[0],
         "OLS_se": ols[1],
     }
@@ -161,7 +154,7 @@ def truths(design: str) -> dict[str, float]:
         data = make_flm(1, nonlinear=rest[0] == "nonlinear", random_state=0)
         return dict.fromkeys(("ate", "difference in means", "OLS"), data.population_ate)
     if family == "overlap":
-        return dict.fromkeys(("ate", "one parameter per arm", "OLS"), 1.0)
+        return dict.fromkeys(("ate", "OLS"), 1.0)
     found = []
     for seed in range(8):
         theta = make_pricing(250_000, outcome=rest[0], random_state=10**7 + seed).theta

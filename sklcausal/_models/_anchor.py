@@ -50,8 +50,7 @@ def minimise(
         at = theta.detach().requires_grad_(True)
         loss = mean_loss(at)
         (gradient,) = torch.autograd.grad(loss, at, create_graph=True)
-        rows = [torch.autograd.grad(g, at, retain_graph=True)[0] for g in gradient]
-        hessian = torch.stack(rows)
+        hessian = torch.stack([_derivative(g, at) for g in gradient])
         if float(gradient.detach().abs().max()) < 1e-9 or not torch.isfinite(hessian).all():
             break
         # with positive eigenvalues the step leads downhill even where the loss is not convex
@@ -66,6 +65,14 @@ def minimise(
         theta = theta - size * step
     scores = model.batch_score(outcome, dose, theta.expand(len(outcome), -1)).detach()
     return theta.detach().numpy(), scores.numpy(), hessian.detach().numpy()
+
+
+def _derivative(value: Tensor, at: Tensor) -> Tensor:
+    """Differentiate, with 0 where nothing depends on it, as in a loss without curvature."""
+    if not value.requires_grad:
+        return torch.zeros_like(at)
+    found = torch.autograd.grad(value, at, retain_graph=True, allow_unused=True)[0]
+    return torch.zeros_like(at) if found is None else found
 
 
 def sandwich_anchor(

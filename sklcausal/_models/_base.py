@@ -77,6 +77,8 @@ class StructuralModel(BaseEstimator):
     # whether the expected Hessian follows from `outcome_nodes`; None where that has to be seen
     structured_hessian: Any = None
     quadratic_loss: Any = False
+    # whether the loss is 0 for a perfect fit, and never below
+    is_deviance: ClassVar[bool] = False
 
     @property
     def can_be_calibrated(self) -> bool:

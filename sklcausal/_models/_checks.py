@@ -85,7 +85,7 @@ def check_model(model: StructuralModel, y: np.ndarray, t: np.ndarray, weight: np
         a parameter, has no curvature, or does not identify the parameters.
     """
     name = type(model).__name__
-    rows = np.linspace(0, len(y) - 1, min(2000, len(y))).astype(int)
+    rows = _some_rows(t, weight)
     outcome, dose = _tensors(y[rows], t[rows])
     start = torch.as_tensor(model.start(y[rows], t[rows], weight[rows]))
     if tuple(start.shape) != (model.n_params_,):
@@ -114,6 +114,16 @@ def check_model(model: StructuralModel, y: np.ndarray, t: np.ndarray, weight: np
     if model.has_mean:
         theta = torch.as_tensor(constant).expand(len(rows), -1)
         model.batch_mean(theta, dose)
+
+
+def _some_rows(t: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Take rows with weight at even distances, and some of every arm."""
+    seen = np.flatnonzero(weight > 0)
+    rows = seen[np.linspace(0, len(seen) - 1, min(2000, len(seen))).astype(int)]
+    if t.ndim == 2:
+        return rows
+    of_arms = [seen[t[seen] == a][:100] for a in range(t.max() + 1)]
+    return np.unique(np.concatenate([rows, *of_arms]))
 
 
 def _check_curvature(

@@ -32,6 +32,7 @@ class IndexModel(StructuralModel):
 
     # parameters behind those of the index, such as a scale
     n_further: ClassVar[int] = 0
+    is_deviance: ClassVar[bool] = True
 
     def __init__(self, basis: Any = None):
         self.basis = basis

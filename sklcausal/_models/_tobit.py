@@ -55,6 +55,7 @@ class Tobit(IndexModel):
 
     outcome_kind = "continuous"
     n_further: ClassVar[int] = 1
+    is_deviance: ClassVar[bool] = False
 
     def __init__(self, lower: float | None = 0.0, upper: float | None = None, basis: Any = None):
         super().__init__(basis)
@@ -177,7 +178,9 @@ class Tobit(IndexModel):
         for bound, sign in zip(self._bounds(), (1.0, -1.0), strict=True):
             if np.isfinite(bound):
                 is_cut = sign * seen <= sign * bound
-                loss = torch.where(is_cut, -log_ndtr(sign * (bound - index) * shrink), loss)
+                # rows that are not cut must not send infinite gradients through the other branch
+                z = torch.where(is_cut, sign * (bound - index) * shrink, 0.0)
+                loss = torch.where(is_cut, -log_ndtr(z), loss)
         return loss
 
     def batch_mean(self, theta: Tensor, t: Tensor) -> Tensor:

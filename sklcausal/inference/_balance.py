@@ -61,8 +61,8 @@ def weigh_rows(
         Effective sample size, quantiles of the absolute representer, and the largest imbalance in
         standard errors with the function of x it belongs to.
     """
-    size = min(len(y), MAX_ROWS)
-    rows = slice(0, size)  # folds are dealt at random, so are rows in no order that matters here
+    rows = slice(None, None, 1 + len(y) // MAX_ROWS)
+    size = len(y[rows])
     own = torch.tensor(theta[rows], dtype=torch.float64)
     outer = torch.as_tensor(back(theta[None, rows])[0])
     gradient = row_gradient(partial(target, rows=rows), outer)
@@ -76,14 +76,13 @@ def weigh_rows(
     weights, _, _ = solve_hessian(expected, gradient, whiten)
     outcome, dose = torch.tensor(y[rows]), torch.tensor(t[rows])
     alpha = _move_of_outcome(model, outcome, dose, own, weights) / torch.as_tensor(y_scale)
-    missing = torch.isnan(outcome).any(dim=1)
     ones = torch.ones((1, size), dtype=torch.float64)
     own_hessian = expected_hessian(model, own, ones, dose[None], outcome)
     if own_hessian.dim() == 2:
         product = own_hessian * weights
     else:
-        product = (own_hessian @ weights[:, :, None])[:, :, 0]
-    gap = torch.where(missing[:, None], 0.0, product - gradient).numpy()
+        product = (own_hessian.transpose(1, 2) @ weights[:, :, None])[:, :, 0]
+    gap = (product - gradient).numpy()
     return {**_summarise(alpha.sum(dim=1).numpy()), **_imbalance(gap, X[rows], names)}
 
 
@@ -92,10 +91,11 @@ def _move_of_outcome(
     model: StructuralModel, y: Tensor, t: Tensor, theta: Tensor, weights: Tensor
 ) -> Tensor:
     """Differentiate the influence value of every row by its outcomes."""
+    unseen = torch.isnan(y)
     y = torch.nan_to_num(y).requires_grad_(True)
     score = model.batch_score(y, t, theta.clone().requires_grad_(True))
     (move,) = torch.autograd.grad((score * weights).sum(), y, allow_unused=True)
-    return torch.zeros_like(y) if move is None else -move.detach()
+    return torch.zeros_like(y) if move is None else torch.where(unseen, 0.0, -move.detach())
 
 
 def _summarise(alpha: np.ndarray) -> dict[str, Any]:

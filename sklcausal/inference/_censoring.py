@@ -86,6 +86,8 @@ def censoring_weights(
         labels = np.unique(values, return_inverse=True)[1].ravel()
     if horizon is None:
         horizon = float(times[seen == 1].max()) if (seen == 1).any() else float(times.max())
+    if not np.isfinite(horizon) or horizon <= 0:
+        raise TargetError(f"`horizon` must be a positive number, got {horizon!r}")
     is_known = (seen == 1) | (times >= horizon)
     y = np.minimum(times, horizon)
     weight = np.zeros(len(times))

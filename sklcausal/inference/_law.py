@@ -183,6 +183,8 @@ class NodeLaw:
         Nodes are handed over as ``(t - origin) / unit``.
     method : str, default='quadrature'
         How the nodes came about.
+    bounds : tuple of ndarray of shape (n_treatments,), or None, default=None
+        Smallest and largest treatments, beyond which no node lies.
     """
 
     def __init__(
@@ -194,7 +196,9 @@ class NodeLaw:
         origin: np.ndarray,
         unit: np.ndarray,
         method: str = "quadrature",
+        bounds: tuple[np.ndarray, np.ndarray] | None = None,
     ):
+        self.bounds = bounds
         self.mean, self.sd, self.steps, self.is_binary = mean, sd, steps, is_binary
         self.origin, self.unit, self.method = origin, unit, method
 
@@ -219,7 +223,10 @@ class NodeLaw:
             t = np.broadcast_to(np.arange(2.0)[:, None, None], (2, len(mean), 1))
             return torch.as_tensor(weight), torch.as_tensor((t - self.origin) / self.unit)
         steps = self.steps[:, None, :]
-        t = np.where(self.is_binary, steps > 1 - mean, mean + steps * sd)
+        doses = mean + steps * sd
+        if self.bounds is not None:
+            doses = np.clip(doses, *self.bounds)
+        t = np.where(self.is_binary, steps > 1 - mean, doses)
         weight = np.full(t.shape[:2], 1 / len(t))
         return torch.as_tensor(weight), torch.as_tensor((t - self.origin) / self.unit)
 
@@ -236,7 +243,7 @@ class NodeLaw:
         NodeLaw
             Law of these rows.
         """
-        common = (self.steps, self.is_binary, self.origin, self.unit, self.method)
+        common = (self.steps, self.is_binary, self.origin, self.unit, self.method, self.bounds)
         return NodeLaw(self.mean[rows], self.sd[rows], *common)
 
 
@@ -315,6 +322,7 @@ def marginal_law(t: np.ndarray, weight: np.ndarray, n_arms: int, quadratic: bool
         else:
             none = np.zeros(k, dtype=bool)
             steps = residual_steps((t - mean) / sd, weight, correlation, none)
-            law = NodeLaw(means, sds, steps, none, np.zeros(k), np.ones(k))
+            ends = t.min(axis=0), t.max(axis=0)
+            law = NodeLaw(means, sds, steps, none, np.zeros(k), np.ones(k), bounds=ends)
     law.method = "randomised"
     return law

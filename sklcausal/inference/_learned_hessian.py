@@ -126,7 +126,9 @@ class HessianNet:
         values = cross_fit.out_of_fold(evaluate).reshape(-1, p, p) / np.outer(
             self.scale, self.scale
         )
-        self.values_: np.ndarray = np.diagonal(values, axis1=1, axis2=2) if is_diagonal else values
+        self.values_: np.ndarray = (
+            np.diagonal(values, axis1=1, axis2=2).copy() if is_diagonal else values
+        )
         return self
 
 

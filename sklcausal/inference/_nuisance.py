@@ -259,6 +259,7 @@ class MomentNet:
         self : MomentNet
         """
         self.is_binary = np.asarray(is_binary, dtype=bool)
+        self.range_ = t.min(axis=0), t.max(axis=0)
         k = t.shape[1]
         trained = cross_fit.train(
             settings.recipe(2 * k),
@@ -342,7 +343,8 @@ class MomentNet:
         mean, sd = (m if fold is None else m[fold] for m in (self.mean_, self.sd_))
         if quadratic:
             return MomentLaw(units.treatments(mean), sd / units.t_scale, self.correlation_)
-        return NodeLaw(mean, sd, self.steps_, self.is_binary, units.t_loc, units.t_scale)
+        common = (self.steps_, self.is_binary, units.t_loc, units.t_scale)
+        return NodeLaw(mean, sd, *common, bounds=self.range_)
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Average the members' means for new rows.

@@ -161,8 +161,8 @@ class InferenceResult:
         ModelError
             If the function does not return such a tensor, or cannot be differentiated.
         """
-        at = torch.tensor(self.estimate, requires_grad=True)
         with torch.inference_mode(False), torch.enable_grad():
+            at = torch.tensor(self.estimate, requires_grad=True)
             value = function(at)
             if not torch.is_tensor(value) or value.dim() > 1 or not value.requires_grad:
                 raise ModelError(

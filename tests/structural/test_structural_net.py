@@ -512,3 +512,68 @@ def test_one_wrong_part_leaves_the_average_slope(wrong):
     assert np.mean(naive) > 0.3
     assert np.abs(np.mean(errors)) < 2
     assert np.abs(errors).max() < 4
+
+
+# -- odd but honest data ------------------------------------------------------------------------
+
+
+def test_a_single_row_may_have_its_own_treatments(fitted, shop):
+    one = fitted.effect(shop.X[:1], T0=shop.T[:1], T1=shop.T[:1] - 1)
+    two = fitted.effect(shop.X[:2], T0=shop.T[:2], T1=shop.T[:2] - 1)
+    assert one[0] == pytest.approx(two[0])
+
+
+def test_rare_arms_and_far_origins_are_no_model_errors():
+    rng = np.random.default_rng(0)
+    X, T = rng.normal(size=(5000, 2)), np.zeros(5000, dtype=int)
+    T[1:4000:400] = 1
+    settings = {**TINY, "n_folds": 1}
+    assert np.isfinite(TARNet(**settings).fit(X, T, X[:, 0] + T).effect(X[:3])).all()
+    dates = 738_000 + 20 * rng.normal(size=5000)
+    TARNet(treatment_type="dose", **settings).fit(X, dates, X[:, 0] + dates)
+
+
+@pytest.mark.parametrize("model", [Linear(basis="log"), Poisson(basis="log")])
+def test_logarithms_of_doses_keep_to_positive_doses(model):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(500, 2))
+    price = np.exp(0.3 * X[:, 0] + 0.8 * rng.normal(size=500))
+    y = rng.poisson(np.exp(0.5 - 0.5 * np.log(price))) * 1.0
+    est = StructuralNet(model=model, **TINY).fit(X, price, y)
+    assert np.isfinite(est.estimate(T0=1.0, T1=2.0).std_error).all()
+    with pytest.raises(TargetError, match=r"treatments at which the model has a finite mean"):
+        est.effect(X[:3], T0=0.0, T1=1.0)
+
+
+def test_missing_outcomes_do_not_unbalance():
+    data = make_confounded(1500, random_state=0)
+    y = np.column_stack([data.y, data.y + np.random.default_rng(0).normal(size=1500)])
+    y[np.random.default_rng(1).random(1500) < 0.5, 0] = np.nan
+    est = TARNet(**SMALL).fit(data.X, data.T, y)
+    assert est.diagnostics_["largest_imbalance"] < 4.5
+
+
+def test_hessians_that_cannot_be_had_are_refused():
+    X, T, y = draw_linear(200)
+    with pytest.raises(ValueError, match=r"`hessian='structured'` needs a model whose expected"):
+        StructuralNet(model=Quantile(), hessian="structured", **TINY).fit(X, T, y)
+    settings = {**TINY, "n_folds": 3}
+    with pytest.raises(ValueError, match=r"`modifiers` needs an expected Hessian that follows"):
+        StructuralNet(model=Quantile(), modifiers=[0], **settings).fit(X, T > 0, y)
+
+
+def test_likelihoods_may_be_negative_in_scores():
+    X, T, y = draw_linear(600)
+    est = StructuralNet(model=Tobit(lower=-50.0), **{**SMALL, "n_folds": 1})
+    assert est.fit(X, T, 1e-3 * y).score(X, T, 1e-3 * y) > 0
+
+
+def test_results_do_not_hinge_on_the_mode_of_torch(shop):
+    X, T, y = shop.X[:300], shop.T[:300], shop.y[:300]
+    expected = StructuralNet(model=Logit(), **TINY).fit(X, T, y).estimate(elasticity, T=5.0)
+    with torch.inference_mode():
+        est = StructuralNet(model=Logit(), **TINY).fit(X, T, y)
+        found = est.estimate(elasticity, T=5.0)
+        est.effect_interval(X[:3], T0=5.0, T1=4.0)
+        found.transform(lambda e: 2 * e[0])
+    np.testing.assert_array_equal(found.estimate, expected.estimate)
