@@ -144,6 +144,10 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         """Return what y is, as the parameter ``outcome``."""
         return self.outcome
 
+    def _has_own_model(self) -> bool:
+        """Tell whether the user said by a model how outcomes depend on treatments."""
+        return False
+
     def _n_folds_of_data(self) -> int:
         """Return in how many parts the rows are cut."""
         return 1
@@ -181,7 +185,8 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
             Covariates.
         T0, T1 : label or dose, or array-like of them, default=None
             Treatments to compare: one for all rows or one per row. By default every arm is
-            compared with the control, and a dose with itself plus one unit.
+            compared with the control, and the mean dose with one unit more. Of a dose alone, the
+            end that is not given is the mean dose.
 
         Returns
         -------

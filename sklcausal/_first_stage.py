@@ -236,6 +236,14 @@ class FirstStage:
         known = self.model.structured_hessian
         if known is None:
             known = follows_from_mean(self.model, self.y, self.t, theta)
+        if not known and not self.model.has_mean and self.hessian == "auto":
+            warnings.warn(
+                f"{self.model!r} says no expected outcome and its Hessian depends on the outcome, "
+                "so that the expected Hessian is learned from noisy ones: standard errors may be "
+                "too small; define `mean(theta, t)`, or pass `mean=` beside a function",
+                UserWarning,
+                stacklevel=7,
+            )
         if self.hessian == "auto":
             return "structured" if known else "cholesky"
         if not known and (self.model.structured_hessian is False or not self.model.has_mean):

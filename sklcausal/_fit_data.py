@@ -261,8 +261,8 @@ def check_fit_data(
     )
     kind = estimator._outcome_kind()
     unasked = estimator.treatment_type == "auto" and isinstance(kind, str)
-    # a model that takes a binary outcome settles the question
-    unasked = unasked and kind == estimator.outcome
+    # a model of the user's own, or one that takes a binary outcome, settles the question
+    unasked = unasked and kind == estimator.outcome and not estimator._has_own_model()
     if unasked and kind in ("auto", "binary") and looks_swapped(treatments, y):
         raise TargetError(
             f"`T` must hold treatments and `y` outcomes, got non-integer `T` and `y` with "

@@ -40,7 +40,8 @@ class StructuralNet(BaseThetaEstimator):
         Number of parameters, where ``model`` is a function.
     mean : callable or None, default=None
         ``mean(theta, t)`` of one row, where ``model`` is a function; without it there is no
-        `effect`, and averages of functions of the parameters only.
+        `effect`, and averages of functions of the parameters only, whose standard errors may be
+        too small where the Hessian depends on the outcome.
     assignment : {'observational', 'randomised'}, default='observational'
         'randomised' takes T as independent of x, so that its law is not learned.
     hessian : {'auto', 'structured', 'cholesky', 'entrywise'}, default='auto'
@@ -139,6 +140,9 @@ class StructuralNet(BaseThetaEstimator):
         own = getattr(self.model, "outcome_kind", None)
         is_open = isinstance(self.outcome, str) and self.outcome == "auto"
         return own if own is not None and is_open else self.outcome
+
+    def _has_own_model(self) -> bool:
+        return self.model is not None
 
     def _hessian_options(self) -> dict[str, str]:
         return {"assignment": self.assignment, "hessian": self.hessian}

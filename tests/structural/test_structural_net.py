@@ -577,3 +577,36 @@ def test_results_do_not_hinge_on_the_mode_of_torch(shop):
         est.effect_interval(X[:3], T0=5.0, T1=4.0)
         found.transform(lambda e: 2 * e[0])
     np.testing.assert_array_equal(found.estimate, expected.estimate)
+
+
+def test_own_models_of_bought_or_not_need_no_treatment_type(shop):
+    X, T, y = shop.X[:300], shop.T[:300], shop.y[:300]
+
+    def buys(y, t, theta):
+        index = theta[0] - torch.exp(theta[1]) * t
+        return torch.nn.functional.softplus(index) - y * index
+
+    def chance(theta, t):
+        return torch.sigmoid(theta[0] - torch.exp(theta[1]) * t)
+
+    with_mean = StructuralNet(model=buys, n_params=2, mean=chance, **TINY).fit(X, T, y)
+    assert with_mean.contrasts_.treatments.kind == "dose"
+    alone = StructuralNet(model=buys, n_params=2, **{**TINY, "n_folds": 3})
+    with pytest.warns(UserWarning, match=r"standard errors may be too small; define `mean"):
+        alone.fit(X, T, y)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e4])
+def test_quantiles_far_from_zero(scale):
+    data = make_confounded(300, random_state=0)
+    y = scale * (20 + data.y)
+    est = StructuralNet(model=Quantile(0.5), **{**TINY, "n_folds": 3}).fit(data.X, data.T, y)
+    assert np.isfinite(est.ate_interval()).all()
+
+
+def test_losses_that_are_linear_in_theta_are_named():
+    X, T, y = draw_linear(60)
+    with pytest.raises(ModelError, match=r"must be curved in every parameter"):
+        StructuralNet(
+            model=lambda y, t, theta: theta[0] * y + theta[1] * t, n_params=2, **TINY
+        ).fit(X, T, y)
