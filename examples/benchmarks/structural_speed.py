@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import warnings
@@ -111,7 +110,9 @@ def main() -> None:
         prepared(options.kind)
         if options.memory == "influence":
             influence(data, options.kind)
-        used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        # unlike ru_maxrss, this does not start at the peak of the parent
+        lines = Path("/proc/self/status").read_text().splitlines()
+        used = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 2**20
         sys.stdout.write(json.dumps({"gib": used}))
         return
     lines = []
