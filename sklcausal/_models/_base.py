@@ -213,6 +213,25 @@ class StructuralModel(BaseEstimator):
         loss = self.batch_loss(y, t, theta).sum()
         return torch.autograd.grad(loss, theta, create_graph=True)[0]
 
+    def hessian_of_doses(self, theta: Tensor, weight: Tensor, t: Tensor) -> Tensor | None:
+        """Average the Hessian over doses where a model has a shorter way than differentiation.
+
+        Parameters
+        ----------
+        theta : Tensor of shape (n, n_params)
+            Parameters.
+        weight : Tensor of shape (n_nodes, n)
+            Weights of the doses.
+        t : Tensor of shape (n_nodes, n, n_treatments)
+            Doses.
+
+        Returns
+        -------
+        Tensor of shape (n, n_params, n_params) or None
+            None where it has none.
+        """
+        return None
+
     def outcome_nodes(self, theta: Tensor, t: Tensor) -> list[tuple[float, Tensor]]:
         """Return outcomes over which the Hessian is averaged, with their shares.
 

@@ -249,6 +249,40 @@ class IndexModel(StructuralModel):
         columns = t if self.basis_ is None else self.basis_(t)
         return parts[..., 0, :] + (columns.unsqueeze(-1) * parts[..., 1:, :]).sum(-2)
 
+    @torch.enable_grad()
+    def hessian_of_doses(self, theta: Tensor, weight: Tensor, t: Tensor) -> Tensor | None:
+        """Average the Hessian over doses, by second derivatives by the index alone.
+
+        Parameters
+        ----------
+        theta : Tensor of shape (n, n_params)
+            Parameters.
+        weight : Tensor of shape (n_nodes, n)
+            Weights of the doses.
+        t : Tensor of shape (n_nodes, n, n_treatments)
+            Doses.
+
+        Returns
+        -------
+        Tensor of shape (n, n_params, n_params) or None
+            None for arms, and where the index is not all that the loss depends on.
+        """
+        if self.n_arms_ or self.n_further or not self.structured_hessian:
+            return None
+        index = self._index(theta.detach().expand(len(weight), -1, -1), t).requires_grad_(True)
+        y = self._mean_of(index).detach()
+        loss = sum(f.loss(index[..., m], y[..., m]).sum() for m, f in enumerate(self._families()))
+        assert isinstance(loss, Tensor)
+        (slope,) = torch.autograd.grad(loss, index, create_graph=True)
+        (curvature,) = torch.autograd.grad(slope.sum(), index)
+        columns = t if self.basis_ is None else self.basis_(t)
+        columns = torch.cat([torch.ones_like(columns[..., :1]), columns], dim=-1).permute(1, 2, 0)
+        found = theta.new_zeros(len(theta), self.n_params_, self.n_params_)
+        for m in range(self.n_outcomes_):
+            own = (weight * curvature[..., m]).T[:, None, :] * columns
+            found[:, m :: self.n_outcomes_, m :: self.n_outcomes_] = own @ columns.transpose(1, 2)
+        return found
+
     # -- what is linear in theta ----------------------------------------------------------------
 
     def cells(self, theta: Tensor) -> Tensor:

@@ -305,3 +305,22 @@ def test_shapes_that_do_not_fit():
         InfluenceFunction(model)(y, t, np.zeros((4, 3)), np.zeros((4, 2, 2)))
     with pytest.raises(ModelError, match=r"`hessian` must have shape \(4, 2, 2\), or \(4, 2\)"):
         InfluenceFunction(model)(y, t, np.zeros((4, 2)), np.zeros((4, 3)))
+
+
+@pytest.mark.parametrize("kinds", [("continuous",), ("binary", "count"), ("count",)])
+@pytest.mark.parametrize("basis", [None, "polynomial"])
+def test_short_way_to_the_hessian_equals_differentiation(kinds, basis):
+    rng = np.random.default_rng(10)
+    model = GeneralizedLinear(basis).setup(Doses(2), Kinds(*kinds))
+    model.learn(np.ones((50, len(kinds))), rng.normal(size=(50, 2)), np.ones(50))
+    theta = torch.as_tensor(0.3 * rng.normal(size=(7, model.n_params_)))
+    weight = torch.as_tensor(rng.dirichlet(np.ones(5), size=7).T)
+    t = torch.as_tensor(rng.normal(size=(5, 7, 2)))
+    found = model.hessian_of_doses(theta, weight, t)
+    for i in range(7):
+        total = 0.0
+        for q in range(5):
+            y = model.batch_mean(theta[i], t[q, i])
+            loss = lambda th, y=y, q=q, i=i: model.batch_loss(y, t[q, i], th)  # noqa: E731
+            total = total + weight[q, i] * torch.autograd.functional.hessian(loss, theta[i])
+        np.testing.assert_allclose(found[i], total, atol=1e-10)
