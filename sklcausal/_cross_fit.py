@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
@@ -170,17 +170,6 @@ class CrossFit:
         CrossFit
         """
         return replace(self, options=replace(self.options, **changes))
-
-    def held_out(self) -> Iterator[tuple[int, np.ndarray]]:
-        """Go through the members and the rows that each never saw.
-
-        Yields
-        ------
-        member : int
-        rows : ndarray of int
-        """
-        for k, own in enumerate(self.unseen):
-            yield k, np.flatnonzero(np.isin(self.folds, own))
 
     def out_of_fold(self, evaluate: Callable[[int, np.ndarray], np.ndarray]) -> np.ndarray:
         """Collect what members say of rows that they never saw.

@@ -18,7 +18,7 @@ from sklcausal._fit_data import FitData
 from sklcausal._models import StructuralModel
 from sklcausal._models._checks import follows_from_mean
 from sklcausal._screening import Candidate
-from sklcausal.exceptions import IntervalNotAvailableError
+from sklcausal.exceptions import IntervalNotAvailableError, ModelError
 from sklcausal.inference._balance import weigh_rows
 from sklcausal.inference._calibration import calibrate
 from sklcausal.inference._engine import Engine
@@ -232,10 +232,14 @@ class FirstStage:
                 stacklevel=7,
             )
         if self.hessian in LEARNED:
+            if not self.model.symmetric_hessian:
+                self._refuse_moments()
             return self.hessian
         known = self.model.structured_hessian
         if known is None:
             known = follows_from_mean(self.model, self.y, self.t, theta)
+        if not known and not self.model.symmetric_hessian:
+            self._refuse_moments()
         if not known and not self.model.has_mean and self.hessian == "auto":
             warnings.warn(
                 f"{self.model!r} says no expected outcome and its Hessian depends on the outcome, "
@@ -252,6 +256,14 @@ class FirstStage:
                 f"mean, which that of {self.model!r} does not; use 'auto' or 'cholesky'"
             )
         return "structured"
+
+    def _refuse_moments(self) -> None:
+        raise ModelError(
+            "the expected Jacobian of moments must follow from the treatment's law, or be given "
+            f"to `InfluenceFunction`, since it is not symmetric, but that of {self.model!r} would "
+            f"be learned (hessian={self.hessian!r}); write moments affine in y and define "
+            "`mean(theta, t)`"
+        )
 
     def _learn_hessian(
         self, theta: np.ndarray, law: TreatmentLaw, candidates: Sequence[Candidate]

@@ -13,8 +13,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-MAX_INDEX = 30.0  # exp of it still leaves room in float32 for sums of squares
-
 
 @dataclass(frozen=True)
 class Family:

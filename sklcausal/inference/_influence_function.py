@@ -116,6 +116,16 @@ class InfluenceFunction:
         n, p = len(y), self.model.n_params_
         if theta.shape != (n, p):
             raise ModelError(f"`theta` must have shape ({n}, {p}), got {theta.shape}")
+        shapes = {
+            "y": (np.shape(y), (n, self.model.n_outcomes_)),
+            "t": (
+                np.shape(t),
+                (n, self.model.n_treatments_)[: 1 + bool(self.model.n_treatments_)],
+            ),
+        }
+        for name, (came, wanted) in shapes.items():
+            if came != wanted:
+                raise ModelError(f"`{name}` must have shape {wanted}, got {came}")
         given: Hessian
         if isinstance(hessian, np.ndarray):
             if hessian.shape not in ((n, p), (n, p, p)):

@@ -305,6 +305,9 @@ def test_shapes_that_do_not_fit():
         InfluenceFunction(model)(y, t, np.zeros((4, 3)), np.zeros((4, 2, 2)))
     with pytest.raises(ModelError, match=r"`hessian` must have shape \(4, 2, 2\), or \(4, 2\)"):
         InfluenceFunction(model)(y, t, np.zeros((4, 2)), np.zeros((4, 3)))
+    for name, arrays in {"y": (y[:, 0], t), "t": (y, t[:, 0])}.items():
+        with pytest.raises(ModelError, match=rf"`{name}` must have shape \(4, 1\), got \(4,\)"):
+            InfluenceFunction(model)(*arrays, np.zeros((4, 2)), np.ones((4, 2, 2)))
 
 
 @pytest.mark.parametrize("kinds", [("continuous",), ("binary", "count"), ("count",)])

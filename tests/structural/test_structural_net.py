@@ -21,6 +21,7 @@ from sklcausal.representation import TARNet
 from sklcausal.structural import (
     Linear,
     Logit,
+    MomentModel,
     MultinomialLogit,
     Poisson,
     PotentialOutcomes,
@@ -610,3 +611,18 @@ def test_losses_that_are_linear_in_theta_are_named():
         StructuralNet(
             model=lambda y, t, theta: theta[0] * y + theta[1] * t, n_params=2, **TINY
         ).fit(X, T, y)
+
+
+def test_moments_whose_jacobian_would_be_learned_are_refused():
+    class Squares(MomentModel):
+        n_params = 1
+
+        def loss(self, y, t, theta):
+            return (y - theta[0] * t) ** 2
+
+        def moments(self, y, t, theta):
+            return (y * torch.exp(theta[0] * y) - t)[None]
+
+    X, T, y = draw_linear(200)
+    with pytest.raises(ModelError, match=r"Jacobian of moments must follow from the treatment's"):
+        StructuralNet(model=Squares(), **{**TINY, "n_folds": 3}).fit(X, T, y)
