@@ -214,6 +214,9 @@ def test_own_losses_are_invariant_to_units(origin, scale):
     expected = base.estimate({"slope": lambda theta: theta[1]})
     np.testing.assert_allclose(result.std_error / scale, expected.std_error, rtol=0.02)
     np.testing.assert_allclose(result.estimate / scale, expected.estimate, atol=0.01)
+    # the network itself, before any correction
+    slopes = est.parameters(X)[:, 1] / scale
+    assert np.sqrt(np.mean((slopes - 1 - 0.5 * X[:, 1]) ** 2)) < 0.3
     assert est.hessian_method_ == "quadrature"
     assert est.diagnostics_["n_regularised"] == 0
 
