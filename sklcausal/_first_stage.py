@@ -189,8 +189,12 @@ class FirstStage:
             return nuisances.law_net.law(self.units, quadratic, fold)
         if data.propensity is not None:
             return ArmLaw(data.propensity, is_known=True)
-        weight = self.cross_fit.row_weight
-        return marginal_law(self.t, weight, data.treatments.n_arms, quadratic)
+        units = self.units.t_loc, self.units.t_scale
+        return self._marginal_law(quadratic, units)
+
+    def _marginal_law(self, quadratic: bool, units: Any = None) -> TreatmentLaw:
+        schema, weight = self.data.treatments, self.cross_fit.row_weight
+        return marginal_law(self.data.t, weight, schema.n_arms, quadratic, schema.is_binary, units)
 
     def _target_law(self) -> TreatmentLaw:
         """Return the law over which functions of a user's are averaged, in the units of T."""
@@ -201,7 +205,7 @@ class FirstStage:
             none = np.zeros(data.t.shape[1])
             plain = replace(self.units, t_loc=none, t_scale=none + 1)
             return net.law(plain, False)
-        return marginal_law(data.t, self.cross_fit.row_weight, 0, False)
+        return self._marginal_law(False)
 
     def _observed(
         self, hessian: Hessian, nuisances: Nuisances, fold: int | None = None

@@ -52,17 +52,14 @@ def target(theta: Any) -> Any:
 def influence(data: dict[str, Any], kind: str) -> Any:
     """Compute influence values from parameters and the law of the treatments."""
     from sklcausal.inference import InfluenceFunction, MomentLaw, NodeLaw
-    from sklcausal.inference._law import residual_steps
 
     model = prepared(kind)
-    sd, correlation = np.ones_like(data["mean"]), np.eye(3)
+    sd = np.ones_like(data["mean"])
     if kind == "linear":
-        law = MomentLaw(data["mean"], sd, correlation)
+        law = MomentLaw(data["mean"], sd, np.eye(3))
     else:
-        none = np.zeros(3, dtype=bool)
         residual = data["T"][:50_000] - data["mean"][:50_000]
-        steps = residual_steps(residual, np.ones(len(residual)), correlation, none)
-        law = NodeLaw(data["mean"], sd, steps, none, np.zeros(3), np.ones(3))
+        law = NodeLaw.from_residuals(data["mean"], sd, residual)
     return InfluenceFunction(model, target)(data["y"][:, None], data["T"], data["theta"], law)
 
 

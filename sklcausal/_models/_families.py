@@ -31,6 +31,8 @@ class Family:
         Whether the index is in outcome units and may be centred and scaled.
     is_quadratic : bool, default=False
         Whether the loss is half the squared error.
+    is_canonical : bool, default=False
+        Whether the slope of the loss is the fitted mean less the outcome.
     kind : str, default='continuous'
         Kind of outcome that it takes.
     low, high : float
@@ -44,10 +46,32 @@ class Family:
     index: Callable[[float, float], float]
     has_units: bool = False
     is_quadratic: bool = False
+    is_canonical: bool = False
     kind: str = "continuous"
     low: float = -np.inf
     high: float = np.inf
     excludes_low: bool = False
+
+    @torch.enable_grad()
+    def curvature(self, index: Tensor) -> Tensor:
+        """Differentiate the loss twice by the index, with outcomes at their mean.
+
+        Parameters
+        ----------
+        index : Tensor of any shape
+
+        Returns
+        -------
+        Tensor of the shape of ``index``
+        """
+        index = index.detach().requires_grad_(True)
+        mean = self.mean(index)
+        if self.is_canonical:
+            slope = mean
+        else:
+            loss = self.loss(index, mean.detach()).sum()
+            (slope,) = torch.autograd.grad(loss, index, create_graph=True)
+        return torch.autograd.grad(slope.sum(), index)[0]
 
 
 def _squared(index: Tensor, y: Tensor) -> Tensor:
@@ -107,11 +131,13 @@ def _nothing(total: float, weight: float) -> float:
     return 0.0  # where outcomes are centred
 
 
-GAUSSIAN = Family(_squared, _as_it_is, _nothing, has_units=True, is_quadratic=True)
-LOGIT = Family(_logit, torch.sigmoid, _log_odds, kind="binary")
-FRACTIONAL = Family(_fractional, torch.sigmoid, _log_odds, low=0.0, high=1.0)
+GAUSSIAN = Family(
+    _squared, _as_it_is, _nothing, has_units=True, is_quadratic=True, is_canonical=True
+)
+LOGIT = Family(_logit, torch.sigmoid, _log_odds, is_canonical=True, kind="binary")
+FRACTIONAL = Family(_fractional, torch.sigmoid, _log_odds, is_canonical=True, low=0.0, high=1.0)
 PROBIT = Family(_probit, torch.special.ndtr, _probit_index, kind="binary")
-POISSON = Family(_poisson, torch.exp, _log_mean, kind="count")
+POISSON = Family(_poisson, torch.exp, _log_mean, is_canonical=True, kind="count")
 GAMMA = Family(_gamma, torch.exp, _log_positive_mean, low=0.0, excludes_low=True)
 BY_KIND = {"continuous": GAUSSIAN, "binary": LOGIT, "count": POISSON}
 

@@ -269,19 +269,22 @@ class IndexModel(StructuralModel):
         """
         if self.n_arms_ or self.n_further or not self.structured_hessian:
             return None
-        index = self._index(theta.detach().expand(len(weight), -1, -1), t).requires_grad_(True)
-        y = self._mean_of(index).detach()
-        loss = sum(f.loss(index[..., m], y[..., m]).sum() for m, f in enumerate(self._families()))
-        assert isinstance(loss, Tensor)
-        (slope,) = torch.autograd.grad(loss, index, create_graph=True)
-        (curvature,) = torch.autograd.grad(slope.sum(), index)
-        columns = t if self.basis_ is None else self.basis_(t)
-        columns = torch.cat([torch.ones_like(columns[..., :1]), columns], dim=-1).permute(1, 2, 0)
-        found = theta.new_zeros(len(theta), self.n_params_, self.n_params_)
-        for m in range(self.n_outcomes_):
-            own = (weight * curvature[..., m]).T[:, None, :] * columns
-            found[:, m :: self.n_outcomes_, m :: self.n_outcomes_] = own @ columns.transpose(1, 2)
-        return found
+        columns = (t if self.basis_ is None else self.basis_(t)).movedim(-1, 0)
+        parts = theta.detach().unflatten(-1, (self.n_index_, self.n_outcomes_))
+        index = parts[:, 0].expand(*weight.shape, -1)
+        for s, column in enumerate(columns, 1):
+            index = torch.addcmul(index, column[..., None], parts[:, s])
+        found = theta.new_zeros(len(theta), self.n_index_, self.n_outcomes_, self.n_params_)
+        found = found.unflatten(-1, (self.n_index_, self.n_outcomes_))
+        for m, family in enumerate(self._families()):
+            weighted = weight * family.curvature(index[..., m])
+            by_row = [weighted, *(weighted * column for column in columns)]
+            for i, left in enumerate(by_row):
+                found[:, 0, m, i, m] = found[:, i, m, 0, m] = left.sum(0)
+                for j in range(1, i + 1):
+                    entry = (left * columns[j - 1]).sum(0)
+                    found[:, i, m, j, m] = found[:, j, m, i, m] = entry
+        return found.flatten(3).flatten(1, 2)
 
     # -- what is linear in theta ----------------------------------------------------------------
 

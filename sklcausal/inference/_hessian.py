@@ -13,6 +13,8 @@ from torch import Tensor
 from sklcausal._models._base import StructuralModel
 from sklcausal.inference._law import TreatmentLaw
 
+NODES_AT_ONCE = 2**18  # rows times nodes that are held in memory
+
 
 class Hessian(Protocol):
     """What inference asks for: ``Lambda(x) = E[l_theta_theta(Y, T, theta(x)) | x]``."""
@@ -63,7 +65,14 @@ class LawHessian:
         -------
         Tensor of shape (n, n_params) or (n, n_params, n_params)
         """
-        return expected_hessian(model, theta, *self.law.nodes(rows))
+        start, step = rows.start or 0, rows.step or 1
+        size = max(1, NODES_AT_ONCE // self.law.n_nodes)
+        found = []
+        for at in range(0, len(theta), size):
+            part = theta[at : at + size]
+            own = slice(start + at * step, start + (at + len(part)) * step, step)
+            found.append(expected_hessian(model, part, *self.law.nodes(own)))
+        return torch.cat(found)
 
 
 class ObservedHessian:

@@ -5,21 +5,28 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
 import torch
-from scipy.stats import norm
+from scipy.stats import norm, qmc
 from torch import Tensor
 
 N_BINS = 25  # nodes of a single dose
-N_DRAWS = 64  # nodes of several treatments
+N_DOSE_NODES = 32  # of several doses, and at least four for each parameter
+N_MIXED_NODES = 64  # where some treatments are 0 or 1, whose chances need finer steps
 
 
 class TreatmentLaw(Protocol):
     """What inference needs to know of the treatment given x."""
 
     method: str
+
+    @property
+    def n_nodes(self) -> int:
+        """Number of nodes of every row."""
+        ...
 
     def nodes(self, rows: slice) -> tuple[Tensor, Tensor]:
         """Return weights and treatments at which a function of T is averaged.
@@ -69,6 +76,11 @@ class ArmLaw:
 
     def __init__(self, propensity: np.ndarray, is_known: bool = False):
         self.propensity, self.is_known = propensity, is_known
+
+    @property
+    def n_nodes(self) -> int:
+        """Number of arms."""
+        return self.propensity.shape[1]
 
     def nodes(self, rows: slice) -> tuple[Tensor, Tensor]:
         """Return the propensities and the arms.
@@ -129,6 +141,11 @@ class MomentLaw:
         # rounding may leave an eigenvalue below 0 where treatments move together
         self.root = vectors * np.sqrt(np.maximum(values, 0.0))
 
+    @property
+    def n_nodes(self) -> int:
+        """Two for each treatment."""
+        return 2 * len(self.root)
+
     def nodes(self, rows: slice) -> tuple[Tensor, Tensor]:
         """Return two nodes per treatment.
 
@@ -144,12 +161,13 @@ class MomentLaw:
         t : Tensor of shape (2 * n_treatments, n, n_treatments)
             Treatments of the nodes.
         """
-        mean = torch.as_tensor(self.mean[rows], dtype=torch.float64)
-        sd = torch.as_tensor(self.sd[rows], dtype=torch.float64)
-        k = mean.shape[1]
-        away = math.sqrt(k) * torch.as_tensor(self.root.T)[:, None, :] * sd
-        t = torch.cat([mean + away, mean - away])
-        return torch.full((2 * k, len(mean)), 1 / (2 * k), dtype=torch.float64), t
+        away = math.sqrt(len(self.root)) * torch.as_tensor(self.root)
+        mean, sd = (
+            torch.as_tensor(a[rows].T[:, None], dtype=torch.float64) for a in (self.mean, self.sd)
+        )
+        t = _spread(mean, sd, torch.cat([away, -away], dim=1))
+        weight = torch.full((), 1 / t.shape[1], dtype=torch.float64)
+        return weight.expand(t.shape[1:]), t.permute(1, 2, 0)
 
     def of(self, rows: np.ndarray) -> MomentLaw:
         """Return the law of some rows.
@@ -202,6 +220,49 @@ class NodeLaw:
         self.mean, self.sd, self.steps, self.is_binary = mean, sd, steps, is_binary
         self.origin, self.unit, self.method = origin, unit, method
 
+    @property
+    def n_nodes(self) -> int:
+        """Number of steps, or two for a single treatment that is 0 or 1."""
+        return 2 if self.is_binary.tolist() == [True] else len(self.steps)
+
+    @classmethod
+    def from_residuals(
+        cls,
+        mean: np.ndarray,
+        sd: np.ndarray,
+        residual: np.ndarray,
+        weight: np.ndarray | None = None,
+        is_binary: Sequence[bool] | None = None,
+    ) -> NodeLaw:
+        """Spread the treatments around their mean as residuals are spread.
+
+        Parameters
+        ----------
+        mean, sd : ndarray of shape (n_samples, n_treatments)
+            Mean and standard deviation of the treatments given x.
+        residual : ndarray of shape (n_residuals, n_treatments)
+            Treatments less their mean, in standard deviations.
+        weight : ndarray of shape (n_residuals,) or None, default=None
+            Weights of the residuals.
+        is_binary : sequence of bool or None, default=None
+            Treatments that are 0 or 1, whose mean is a probability.
+
+        Returns
+        -------
+        NodeLaw
+            In the units of the treatments.
+        """
+        k = residual.shape[1]
+        weight = np.ones(len(residual)) if weight is None else weight
+        binary = np.zeros(k, dtype=bool) if is_binary is None else np.asarray(is_binary)
+        correlation = np.ones((1, 1))
+        if k > 1:
+            covariance = np.cov(residual.T, aweights=weight)
+            scale = np.sqrt(np.diag(covariance))
+            correlation = covariance / np.outer(scale, scale)
+        steps = residual_steps(residual, weight, correlation, binary)
+        return cls(mean, sd, steps, binary, np.zeros(k), np.ones(k))
+
     def nodes(self, rows: slice) -> tuple[Tensor, Tensor]:
         """Return equally weighted nodes.
 
@@ -217,18 +278,25 @@ class NodeLaw:
         t : Tensor of shape (n_nodes, n, n_treatments)
             Treatments of the nodes.
         """
-        mean, sd = self.mean[rows], self.sd[rows]
         if self.is_binary.tolist() == [True]:
-            weight = np.hstack([1 - mean, mean]).T
-            t = np.broadcast_to(np.arange(2.0)[:, None, None], (2, len(mean), 1))
-            return torch.as_tensor(weight), torch.as_tensor((t - self.origin) / self.unit)
-        steps = self.steps[:, None, :]
-        doses = mean + steps * sd
+            chance = torch.as_tensor(self.mean[rows, 0])
+            ends = torch.as_tensor((np.arange(2.0) - self.origin) / self.unit)
+            t = ends[:, None, None].expand(-1, len(chance), 1)
+            return torch.stack([1 - chance, chance]), t
+        origin, unit, is_binary = (
+            torch.as_tensor(a)[:, None, None] for a in (self.origin, self.unit, self.is_binary)
+        )
+        steps = torch.as_tensor(self.steps.T)
+        mean, sd = (torch.as_tensor(a[rows].T[:, None]) for a in (self.mean, self.sd))
+        t = _spread((mean - origin) / unit, sd / unit, steps)
         if self.bounds is not None:
-            doses = np.clip(doses, *self.bounds)
-        t = np.where(self.is_binary, steps > 1 - mean, doses)
-        weight = np.full(t.shape[:2], 1 / len(t))
-        return torch.as_tensor(weight), torch.as_tensor((t - self.origin) / self.unit)
+            low, high = (torch.as_tensor(b)[:, None, None] for b in self.bounds)
+            t = torch.clamp(t, (low - origin) / unit, (high - origin) / unit)
+        if self.is_binary.any():
+            chosen = (steps[:, :, None] > 1 - mean).to(t.dtype)
+            t = torch.where(is_binary, (chosen - origin) / unit, t)
+        weight = torch.full((), 1 / t.shape[1], dtype=torch.float64)
+        return weight.expand(t.shape[1:]), t.permute(1, 2, 0)
 
     def of(self, rows: np.ndarray) -> NodeLaw:
         """Return the law of some rows.
@@ -247,13 +315,19 @@ class NodeLaw:
         return NodeLaw(self.mean[rows], self.sd[rows], *common)
 
 
+def _spread(mean: Tensor, sd: Tensor, steps: Tensor) -> Tensor:
+    """Go steps (k, n_nodes) from means (k, 1, n); treatments lead, so that each is contiguous."""
+    return torch.addcmul(mean, steps[:, :, None], sd)
+
+
 def residual_steps(
     residual: np.ndarray, weight: np.ndarray, correlation: np.ndarray, is_binary: np.ndarray
 ) -> np.ndarray:
     """Choose nodes that stand for standardised residuals.
 
-    A single treatment gets the means of 25 bins of equal weight; several get 64 antithetic draws
-    of a Gaussian copula with the quantiles of each. Nodes have mean 0 and standard deviation 1.
+    A single treatment gets the means of 25 bins of equal weight. Several get the points of a
+    Gaussian copula with the quantiles of each: quasi-random, antithetic, and turned so that their
+    correlation is exact. Nodes have mean 0 and standard deviation 1.
 
     Parameters
     ----------
@@ -277,52 +351,83 @@ def residual_steps(
         size = np.bincount(bins, weight[order], minlength=N_BINS)
         steps = (total / np.where(size > 0, size, 1.0))[size > 0, None]
     else:
-        values, vectors = np.linalg.eigh(correlation)
-        root = vectors * np.sqrt(np.maximum(values, 0.0))
-        draws = np.random.default_rng(0).standard_normal((N_DRAWS // 2, k)) @ root.T
-        ranks = norm.cdf(np.vstack([draws, -draws]))
+        ranks = norm.cdf(_gaussian_nodes(correlation, bool(is_binary.any())))
         steps = np.empty_like(ranks)
         for j in range(k):
-            quantiles = np.quantile(residual[weight > 0, j], ranks[:, j])
-            steps[:, j] = ranks[:, j] if is_binary[j] else quantiles
+            steps[:, j] = _weighted_quantile(residual[:, j], weight, ranks[:, j])
+            if is_binary[j]:  # even ranks, so that shares are those of the probabilities
+                steps[:, j] = (ranks[:, j].argsort().argsort() + 0.5) / len(ranks)
     spread = steps.std(axis=0)
     standard = (steps - steps.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
     return np.where(is_binary, steps, standard)
 
 
-def marginal_law(t: np.ndarray, weight: np.ndarray, n_arms: int, quadratic: bool) -> TreatmentLaw:
+def _weighted_quantile(values: np.ndarray, weight: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Interpolate between ordered values that stand at the middle of their weights."""
+    order = np.argsort(values[weight > 0])
+    values, weight = values[weight > 0][order], weight[weight > 0][order]
+    return np.interp(at, (np.cumsum(weight) - weight / 2) / weight.sum(), values)
+
+
+def _gaussian_nodes(correlation: np.ndarray, is_mixed: bool) -> np.ndarray:
+    """Choose equally weighted nodes with mean 0 and this covariance exactly."""
+    k = len(correlation)
+    half = max(N_MIXED_NODES if is_mixed else N_DOSE_NODES, 4 * (k + 1)) // 2
+    z = norm.ppf(np.clip(qmc.Halton(k, seed=0).random(half), 1e-6, 1 - 1e-6))
+    z = np.vstack([z, -z])
+    values, vectors = np.linalg.eigh(z.T @ z / len(z))
+    white = z @ (vectors / np.sqrt(values)) @ vectors.T
+    values, vectors = np.linalg.eigh(correlation)
+    # rounding may leave an eigenvalue below 0 where treatments move together
+    return white @ (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
+
+
+def marginal_law(
+    t: np.ndarray,
+    weight: np.ndarray,
+    n_arms: int,
+    quadratic: bool,
+    is_binary: Sequence[bool] = (),
+    units: tuple[np.ndarray, np.ndarray] | None = None,
+) -> TreatmentLaw:
     """Describe a treatment that does not depend on x.
 
     Parameters
     ----------
     t : ndarray of int of shape (n_samples,) or of float of shape (n_samples, n_treatments)
+        In the units of T.
     weight : ndarray of shape (n_samples,)
     n_arms : int
         0 for doses.
     quadratic : bool
         Whether means and covariances of doses are enough.
+    is_binary : sequence of bool, default=()
+        Treatments that are 0 or 1; nothing for arms.
+    units : tuple of ndarray of shape (n_treatments,) or None, default=None
+        Origin and unit in which nodes are handed over; None takes those of T.
 
     Returns
     -------
     TreatmentLaw
     """
-    law: Any
     if n_arms:
         share = np.bincount(t, weight, minlength=n_arms) / weight.sum()
-        law = ArmLaw(np.tile(share, (len(t), 1)))
+        law: Any = ArmLaw(np.tile(share, (len(t), 1)))
+        law.method = "randomised"
+        return law
+    k = t.shape[1]
+    origin, unit = (np.zeros(k), np.ones(k)) if units is None else units
+    mean = np.average(t, axis=0, weights=weight)
+    covariance = np.atleast_2d(np.cov(t.T, aweights=weight, ddof=0))
+    sd = np.sqrt(np.diag(covariance))
+    correlation = covariance / np.outer(sd, sd)
+    means, sds = np.tile(mean, (len(t), 1)), np.tile(sd, (len(t), 1))
+    if quadratic:
+        law = MomentLaw((means - origin) / unit, sds / unit, correlation)
     else:
-        k = t.shape[1]
-        mean = np.average(t, axis=0, weights=weight)
-        covariance = np.atleast_2d(np.cov(t.T, aweights=weight, ddof=0))
-        sd = np.sqrt(np.diag(covariance))
-        correlation = covariance / np.outer(sd, sd)
-        means, sds = np.tile(mean, (len(t), 1)), np.tile(sd, (len(t), 1))
-        if quadratic:
-            law = MomentLaw(means, sds, correlation)
-        else:
-            none = np.zeros(k, dtype=bool)
-            steps = residual_steps((t - mean) / sd, weight, correlation, none)
-            ends = t.min(axis=0), t.max(axis=0)
-            law = NodeLaw(means, sds, steps, none, np.zeros(k), np.ones(k), bounds=ends)
+        binary = np.array([*is_binary], dtype=bool) if len(is_binary) else np.zeros(k, dtype=bool)
+        steps = residual_steps((t - mean) / sd, weight, correlation, binary)
+        ends = t.min(axis=0), t.max(axis=0)
+        law = NodeLaw(means, sds, steps, binary, origin, unit, bounds=ends)
     law.method = "randomised"
     return law

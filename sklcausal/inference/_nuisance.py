@@ -283,7 +283,6 @@ class MomentNet:
         floor = np.where(
             self.is_binary, BERNOULLI_SD, SD_FLOOR * trained.units.y_scale.max(axis=0)
         )
-        self.share_floored_ = (self.sd_ <= 1.0001 * floor).mean(axis=0)
         known = self.sd_ > 0  # of pairs, a second stage's own fold is left out
         residual = np.where(known, t - self.mean_, 0.0) / np.where(known, self.sd_, 1.0)
         weight = np.broadcast_to(cross_fit.row_weight[:, None], residual.shape)[..., 0].ravel()
@@ -292,6 +291,8 @@ class MomentNet:
         sd = np.sqrt(np.diag(covariance))
         self.correlation_ = covariance / np.outer(sd, sd)
         seen = known.reshape(-1, k).any(axis=1)
+        floored = (self.sd_ <= 1.0001 * floor).reshape(-1, k)[seen]
+        self.share_floored_ = np.average(floored, axis=0, weights=weight[seen])
         self.steps_ = residual_steps(
             residual[seen], weight[seen], self.correlation_, self.is_binary
         )

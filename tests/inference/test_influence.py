@@ -9,7 +9,9 @@ from scipy.special import expit
 
 from sklcausal.exceptions import ModelError
 from sklcausal.inference import ArmLaw, InfluenceFunction, MomentLaw, NodeLaw
-from sklcausal.inference._law import residual_steps
+from sklcausal.inference._hessian import LawHessian
+from sklcausal.inference._influence import solve_hessian, whitening_of
+from sklcausal.inference._law import marginal_law
 from sklcausal.structural import (
     GeneralizedLinear,
     Linear,
@@ -271,7 +273,7 @@ def test_law_of_residuals_keeps_their_moments():
     rng = np.random.default_rng(8)
     residual = rng.exponential(size=(5000, 1)) - 1
     none = np.zeros(1, dtype=bool)
-    steps = residual_steps(residual, np.ones(5000), np.ones((1, 1)), none)
+    steps = NodeLaw.from_residuals(np.zeros((1, 1)), np.ones((1, 1)), residual).steps
     assert len(steps) == 25
     assert steps.mean() == pytest.approx(0, abs=1e-12)
     assert steps.std() == pytest.approx(1)
@@ -286,16 +288,83 @@ def test_binary_treatments_move_with_doses():
     z = rng.multivariate_normal([0, 0], [[1, 0.8], [0.8, 1]], size=20_000)
     residual = np.column_stack([(z[:, 0] > 0) - 0.5, z[:, 1]])
     residual /= residual.std(axis=0)
-    correlation, binary = np.corrcoef(residual.T), np.array([True, False])
-    steps = residual_steps(residual, np.ones(20_000), correlation, binary)
-    law = NodeLaw(
-        np.array([[0.5, 2.0]]), np.array([[0.5, 1.0]]), steps, binary, np.zeros(2), np.ones(2)
-    )
+    moments = np.array([[0.5, 2.0]]), np.array([[0.5, 1.0]])
+    law = NodeLaw.from_residuals(*moments, residual, is_binary=[True, False])
     _, t = law.nodes(slice(0, 1))
     assert set(t[:, 0, 0].tolist()) == {0.0, 1.0}
-    assert t[:, 0, 0].mean() == pytest.approx(0.5, abs=0.05)
+    assert t[:, 0, 0].mean() == pytest.approx(0.5, abs=1 / 64)
     assert t[:, 0, 1].mean() == pytest.approx(2.0, abs=1e-9)
     assert np.corrcoef(t[:, 0, 0], t[:, 0, 1])[0, 1] > 0.4
+
+
+def test_nodes_of_several_doses_have_the_moments_of_their_law():
+    rng = np.random.default_rng(10)
+    correlation = np.array([[1, 0.6, -0.2], [0.6, 1, 0.1], [-0.2, 0.1, 1]])
+    residual = rng.multivariate_normal(np.zeros(3), correlation, size=100_000)
+    mean, sd = rng.normal(size=(4, 3)), rng.uniform(0.5, 2, size=(4, 3))
+    weight, t = NodeLaw.from_residuals(mean, sd, residual).nodes(slice(0, 4))
+    np.testing.assert_allclose(weight.sum(0), 1)
+    np.testing.assert_allclose((weight[..., None] * t).sum(0), mean, atol=1e-9)
+    for i in range(4):
+        covariance = np.cov(t[:, i].T, ddof=0)
+        np.testing.assert_allclose(
+            covariance, sd[i][:, None] * correlation * sd[i], atol=0.02 * sd[i].max() ** 2
+        )
+
+
+def test_hessian_of_a_logit_of_several_doses_is_near_its_integral():
+    rng = np.random.default_rng(11)
+    n, k = 50, 3
+    mean, theta = np.tanh(rng.normal(size=(n, k))), 0.7 * rng.normal(size=(n, 1 + k))
+    residual = rng.normal(size=(100_000, k))
+    law = NodeLaw.from_residuals(mean, np.ones((n, k)), residual)
+    model = GeneralizedLinear().setup(Doses(k), Kinds("binary"))
+    found = LawHessian(law)(model, torch.as_tensor(theta), slice(0, n)).numpy()
+    for i in range(n):
+        b = np.column_stack([np.ones(len(residual)), mean[i] + residual])
+        p = expit(b @ theta[i])
+        exact = (b * (p * (1 - p))[:, None]).T @ b / len(b)
+        root = np.linalg.cholesky(exact)
+        ratio = np.linalg.solve(root, np.linalg.solve(root, found[i]).T)
+        assert np.abs(np.linalg.eigvalsh(ratio) - 1).max() < 0.5
+        assert np.abs(np.linalg.eigvalsh(ratio) - 1).mean() < 0.2
+
+
+def test_weights_count_in_the_law_of_residuals():
+    rng = np.random.default_rng(12)
+    residual = rng.exponential(size=(500, 2)) - 1
+    weight = rng.integers(0, 4, size=500)
+    moments = np.zeros((1, 2)), np.ones((1, 2))
+    weighted = NodeLaw.from_residuals(*moments, residual, weight).steps
+    repeated = NodeLaw.from_residuals(*moments, np.repeat(residual, weight, axis=0)).steps
+    np.testing.assert_allclose(weighted, repeated, atol=0.05)
+
+
+def test_a_randomised_treatment_of_0_and_1_has_no_other_doses():
+    rng = np.random.default_rng(13)
+    t = np.column_stack([rng.binomial(1, 0.3, size=4000), rng.normal(size=4000)])
+    units = np.array([0.3, 0.0]), np.array([0.46, 1.0])
+    law = marginal_law(t, np.ones(4000), 0, False, [True, False], units)
+    _, nodes = law.nodes(slice(0, 5))
+    chosen = nodes[..., 0].numpy() * 0.46 + 0.3
+    assert set(np.unique(chosen.round(9))) == {0.0, 1.0}
+    assert chosen.mean() == pytest.approx(0.3, abs=1 / 64 + 0.02)
+
+
+def test_rows_solved_without_eigenvalues_agree_with_those_that_have_them():
+    rng = np.random.default_rng(14)
+    matrices = rng.normal(size=(300, 4, 9))
+    matrices[:5, 3] = matrices[:5, 2] + 1e-4 * rng.normal(size=(5, 9))  # must be lifted
+    hessian = torch.as_tensor(matrices @ matrices.transpose(0, 2, 1))
+    score = torch.as_tensor(rng.normal(size=(300, 4)))
+    whiten = whitening_of(hessian)
+    exact, every, n_exact = solve_hessian(hessian, score, whiten)
+    quick, some, n_quick = solve_hessian(hessian, score, whiten, every=50)
+    torch.testing.assert_close(quick, exact, rtol=1e-9, atol=1e-11)
+    assert n_quick == n_exact >= 5
+    known = ~torch.isnan(some[:, 0])
+    assert known[:5].all() and known[::50].all() and known.sum() < 100
+    torch.testing.assert_close(some[known], every[known])
 
 
 def test_shapes_that_do_not_fit():
