@@ -320,24 +320,27 @@ def test_hessian_of_a_logit_of_several_doses_is_near_its_integral():
     law = NodeLaw.from_residuals(mean, np.ones((n, k)), residual)
     model = GeneralizedLinear().setup(Doses(k), Kinds("binary"))
     found = LawHessian(law)(model, torch.as_tensor(theta), slice(0, n)).numpy()
+    errors = []
     for i in range(n):
         b = np.column_stack([np.ones(len(residual)), mean[i] + residual])
         p = expit(b @ theta[i])
         exact = (b * (p * (1 - p))[:, None]).T @ b / len(b)
         root = np.linalg.cholesky(exact)
         ratio = np.linalg.solve(root, np.linalg.solve(root, found[i]).T)
-        assert np.abs(np.linalg.eigvalsh(ratio) - 1).max() < 0.5
-        assert np.abs(np.linalg.eigvalsh(ratio) - 1).mean() < 0.2
+        errors.append(np.abs(np.linalg.eigvalsh(ratio) - 1))
+    assert np.mean(errors) < 0.12  # .2 for as many plain draws
 
 
 def test_weights_count_in_the_law_of_residuals():
     rng = np.random.default_rng(12)
     residual = rng.exponential(size=(500, 2)) - 1
-    weight = rng.integers(0, 4, size=500)
+    weight = 1 + 3 * (residual[:, 0] > 0)
     moments = np.zeros((1, 2)), np.ones((1, 2))
     weighted = NodeLaw.from_residuals(*moments, residual, weight).steps
     repeated = NodeLaw.from_residuals(*moments, np.repeat(residual, weight, axis=0)).steps
     np.testing.assert_allclose(weighted, repeated, atol=0.05)
+    unweighted = NodeLaw.from_residuals(*moments, residual).steps
+    assert np.abs(unweighted - repeated).max() > 0.3
 
 
 def test_a_randomised_treatment_of_0_and_1_has_no_other_doses():
