@@ -85,6 +85,12 @@ class StructuralModel(BaseEstimator):
         """Whether Fisher's scoring, with the outcome at its mean, minimises the loss."""
         return self.has_mean and self.structured_hessian is not False
 
+    @property
+    def _as_columns(self) -> dict[str, bool]:
+        """Which functions of one row may be called with columns, as found at the first call."""
+        known: dict[str, bool] = self.__dict__.setdefault("as_columns_", {})
+        return known
+
     def setup(self, treatments: Treatments, outcomes: Outcomes) -> StructuralModel:
         """Learn the number of parameters from the data's schema.
 
@@ -190,7 +196,9 @@ class StructuralModel(BaseEstimator):
         """
         n_axes, name = theta.dim() - 1, f"{type(self).__name__}.loss"
         y, t = y[..., 0] if self.scalar_y_ else y, t[..., 0] if self.scalar_t_ else t
-        return check_scalar(map_rows(self.loss, name, n_axes, y, t, theta), name, n_axes)
+        known = self._as_columns
+        losses = map_rows(self.loss, name, n_axes, y, t, theta, as_columns=known)
+        return check_scalar(losses, name, n_axes)
 
     def batch_score(self, y: Tensor, t: Tensor, theta: Tensor) -> Tensor:
         """Differentiate the loss of every row by its own theta.
@@ -285,7 +293,7 @@ class StructuralModel(BaseEstimator):
                 "functions of theta, by `estimate(target)`, do without"
             )
         t = t[..., 0] if self.scalar_t_ else t
-        found = map_rows(self.mean, name, n_axes, theta, t)
+        found = map_rows(self.mean, name, n_axes, theta, t, as_columns=self._as_columns)
         if self.scalar_y_:
             return check_scalar(found, name, n_axes).unsqueeze(-1)
         if not torch.is_tensor(found) or found.shape[n_axes:] != (self.n_outcomes_,):

@@ -114,3 +114,43 @@ def test_a_model_written_for_one_row_is_mapped_over_rows():
 def test_base_model_says_what_is_missing():
     with pytest.raises(NotImplementedError, match=r"StructuralModel must define `loss"):
         StructuralModel().loss(None, None, None)
+
+
+def column_loss(y, t, theta):
+    index = theta[0] + theta[1] * t
+    return -y * torch.special.log_ndtr(index) - (1 - y) * torch.special.log_ndtr(-index)
+
+
+def across_loss(y, t, theta):
+    # the last axis of a row's theta is another than that of many rows
+    return (y - torch.softmax(theta, -1)[0] * t) ** 2
+
+
+def summed_loss(y, t, theta):
+    return (y - theta.sum() * t) ** 2
+
+
+@pytest.mark.parametrize(
+    ("function", "as_columns"), [(column_loss, True), (across_loss, False), (summed_loss, False)]
+)
+def test_functions_are_called_with_columns_only_where_that_is_the_same(function, as_columns):
+    class Own(StructuralModel):
+        n_params = 2
+
+        def loss(self, y, t, theta):
+            return function(y, t, theta)
+
+    class OneDose:
+        kind, names, n_arms = "dose", ("a",), 0
+
+    rng = np.random.default_rng(2)
+    y, t = rng.integers(2, size=(3, 40, 1)) * 1.0, rng.normal(size=(3, 40, 1))
+    theta = np.broadcast_to([0.3, -0.2], (3, 40, 2))  # as at the start of training
+    model = Own().setup(OneDose(), Kinds("continuous"))
+    found = model.batch_loss(*(torch.tensor(a) for a in (y, t, theta)))
+    assert list(model.as_columns_.values()) == [as_columns]
+    one_by_one = [
+        float(function(torch.tensor(a[0]), torch.tensor(b[0]), torch.tensor(c)))
+        for a, b, c in zip(y.reshape(-1, 1), t.reshape(-1, 1), theta.reshape(-1, 2), strict=True)
+    ]
+    np.testing.assert_allclose(found.numpy().ravel(), one_by_one, rtol=1e-12)
