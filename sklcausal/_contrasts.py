@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -161,16 +162,29 @@ class Contrasts:
             If it does not hold one finite number for each treatment.
         """
         names = list(self.treatments.names)
+        if isinstance(value, Mapping):
+            value = self._by_name(value, name)
         point = np.asarray(self.mean if value is None else value)
         if point.dtype.kind not in "biuf" or point.size != len(names):
             allowed = "be a dose, or hold one for each row,"
             if self.treatments.kind == "simultaneous":
-                allowed = f"hold a dose for each of {names}, or have shape (n, {len(names)}),"
+                allowed = f"hold a dose for each of {names}, be a dict of such doses, or have "
+                allowed += f"shape (n, {len(names)}),"
             raise TargetError(f"`{name}` must {allowed} got {_shown(value)}")
         point = point.reshape(-1).astype(float)
         if not np.isfinite(point).all():
             raise TargetError(f"`{name}` must be finite, got {_shown(value)}")
         return point
+
+    def _by_name(self, value: Mapping[Any, Any], name: str) -> list[Any]:
+        """Read doses by the names of their treatments; the others stay at their mean."""
+        names = list(self.treatments.names)
+        unknown = [key for key in value if str(key) not in names]
+        if unknown:
+            raise TargetError(f"`{name}` must name treatments out of {names}, got {unknown}")
+        assert self.mean is not None
+        by_name = {str(key): dose for key, dose in value.items()}
+        return [by_name.get(own, mean) for own, mean in zip(names, self.mean, strict=True)]
 
     def default(self) -> np.ndarray:
         """Return the treatment that others are compared with.
@@ -208,7 +222,7 @@ class Contrasts:
         schema = self.treatments
         per_row = 2 if schema.kind == "simultaneous" else 1
         if not isinstance(value, str) and _is_per_row(value, per_row):
-            array = as_column_array(value, name)
+            array = as_column_array(schema.in_order(value, name), name)
             check_lengths({"X": np.empty(n), name: array})
             return schema.encode(array[:, 0] if array.ndim > per_row else array, name)
         if schema.arms is None:

@@ -17,6 +17,7 @@ from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
 from sklcausal._contrasts import Contrast, Contrasts
+from sklcausal._encoding import Treatments
 from sklcausal._fit_data import FitData, check_fit_data, collect_fields, validate_X
 from sklcausal.exceptions import TargetError
 from sklcausal.inference._averages import Average
@@ -125,6 +126,7 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
             data = check_fit_data(self, X, fields, sample_weight, self._n_folds_of_data())
             mean = np.average(data.t, axis=0, weights=data.weight) if data.t.ndim == 2 else None
             self.contrasts_ = Contrasts(data.treatments, mean)
+            self._frame_library = library_of(X)
             self._fit(data)
         except BaseException:
             # leave no half-fitted estimator behind
@@ -143,6 +145,9 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
     def _outcome_kind(self) -> Any:
         """Return what y is, as the parameter ``outcome``."""
         return self.outcome
+
+    def _check_kind(self, treatments: Treatments, T: np.ndarray) -> None:
+        """Refuse or warn of treatments that seem to be read as another kind than was meant."""
 
     def _has_own_model(self) -> bool:
         """Tell whether the user said by a model how outcomes depend on treatments."""

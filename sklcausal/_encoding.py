@@ -33,6 +33,37 @@ class Treatments:
         """Number of arms; 0 for a dose and for simultaneous treatments."""
         return 0 if self.arms is None else len(self.arms)
 
+    def in_order(self, T: Any, name: str = "T") -> Any:
+        """Bring the columns of a frame of several treatments into the order of fit.
+
+        Parameters
+        ----------
+        T : array-like
+            Returned as it is, unless it is a frame with named columns.
+        name : str
+            Name of the argument, for the message.
+
+        Returns
+        -------
+        array-like
+
+        Raises
+        ------
+        TargetError
+            If the frame has other columns.
+        """
+        columns = getattr(T, "columns", None)
+        if columns is None or len(self.names) < 2:
+            return T
+        if all(isinstance(c, (int, np.integer)) for c in columns):
+            return T  # numbered by pandas, not named
+        came = {str(c): c for c in columns}
+        if set(came) != set(self.names) or len(columns) != len(self.names):
+            raise TargetError(
+                f"`{name}` must have the columns {list(self.names)} as in fit, got {list(came)}"
+            )
+        return T[[came[own] for own in self.names]]
+
     def encode(self, T: np.ndarray, name: str = "T") -> np.ndarray:
         """Turn labels into arm codes, or doses into floats with one column per treatment.
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from sklcausal._effect_estimator import BaseEffectEstimator
 from sklcausal._encoding import check_weights
 from sklcausal._fit_data import collect_fields, validate_X
 from sklcausal._models import StructuralModel
-from sklcausal.exceptions import IntervalNotAvailableError, TargetError
+from sklcausal.exceptions import IntervalNotAvailableError, OverlapWarning, TargetError
 from sklcausal.inference._averages import Average, combine_repeats
 from sklcausal.inference._diagnostics import describe_diagnostics
 from sklcausal.inference._effect_projection import EffectProjection
@@ -36,9 +37,11 @@ from sklcausal.inference._targets import (
 from sklcausal.inference._theta_net import ThetaNet
 from sklcausal.inference._units import EngineUnits
 from sklcausal.targets import as_column_array, check_lengths, check_same_index
+from sklcausal.utils._frames import make_frame
 
 N_CURVE_POINTS = 25
 CURVE_RANGE = (0.05, 0.95)
+SAME_DOSE = 0.5  # correlation of a policy's doses with those received, given x
 
 
 @dataclass(frozen=True)
@@ -246,10 +249,16 @@ class ThetaResults(BaseEffectEstimator):
             If the estimator was fitted with ``n_folds=1``, or `compact` was called.
         TargetError
             If T holds unknown arms, or ``by`` was formed by T or y.
+
+        Warns
+        -----
+        OverlapWarning
+            If a dose lies beyond those of the training rows.
         """
         check_is_fitted(self)
         self._inference("`dose_response`")
         points = self.curve_points(T)
+        self._warn_beyond(points)
         target = MeanOutcomes(self.model_, points[None])
         schema = self.contrasts_.treatments
         if schema.arms is not None:
@@ -263,6 +272,21 @@ class ThetaResults(BaseEffectEstimator):
         title = f"Mean outcomes by treatment, by {type(self).__name__}"
         limits = self._limits_of(len(found.estimate), of_means=True)
         return make_result(found, groups.name(names), title, limits)
+
+    def _warn_beyond(self, points: np.ndarray) -> None:
+        """Warn of doses that nobody received."""
+        if self.training_rows_ is None or points.ndim == 1:
+            return
+        t = self.training_rows_.t
+        low, high = t.min(axis=0), t.max(axis=0)
+        if ((points < low) | (points > high)).any():
+            warnings.warn(
+                f"`T` lies beyond the doses of the training rows, {low.tolist()} to "
+                f"{high.tolist()}: mean outcomes there follow from the model alone, and their "
+                "intervals do not know how wrong it may be",
+                OverlapWarning,
+                stacklevel=3,
+            )
 
     def curve_points(self, T: Any = None) -> np.ndarray:
         """Read the treatments of a curve.
@@ -284,7 +308,9 @@ class ThetaResults(BaseEffectEstimator):
         """
         schema = self.contrasts_.treatments
         if T is not None:
-            array = as_column_array(T if np.ndim(T) else [T], "T")
+            array = as_column_array(schema.in_order(T) if np.ndim(T) else [T], "T")
+            if not len(array):
+                raise TargetError(f"`T` must hold at least one treatment, got shape {array.shape}")
             return schema.encode(array, "T")
         if schema.arms is not None:
             return np.arange(schema.n_arms)
@@ -346,9 +372,10 @@ class ThetaResults(BaseEffectEstimator):
         Parameters
         ----------
         policy : callable, label or dose, array-like of shape (n_samples,), or None, default=None
-            Treatment of everybody, one for each training row, or a function of X that returns
-            these; it must depend on covariates only. None gives each row the arm with the largest
-            mean that networks expect which have not seen the row.
+            Treatment of everybody, one for each training row, or a function that returns these
+            for X, which it gets as a frame if fit did; it must depend on covariates only. None
+            gives each row the arm with the largest mean that networks expect which have not seen
+            the row.
         baseline : as ``policy``
             What it is compared with; None is the control, or the mean dose.
 
@@ -405,8 +432,10 @@ class ThetaResults(BaseEffectEstimator):
             arms = np.arange(self.contrasts_.treatments.n_arms)[None]
             means = self.theta_net_.means(engine.corrections.theta[None], arms)
             return means[:, :, 0].argmax(axis=1)
-        given = policy(rows.X) if callable(policy) else policy
+        given = policy(self._as_given(rows.X)) if callable(policy) else policy
         points = self.contrasts_.points(given, name, len(rows.X))
+        if points.ndim == 2 and len(points) > 1:
+            self._refuse_received(points, name, rows)
         if points.ndim == 1 and len(points) > 1:
             engine = self._inference("`policy_value`")
             assert engine.propensity is not None
@@ -415,6 +444,28 @@ class ThetaResults(BaseEffectEstimator):
             labels = Groups(np.unique(points).tolist(), codes)
             labels.check(engine.t, np.nan_to_num(engine.y), engine.corrections.theta, chance, name)
         return points
+
+    def _as_given(self, X: np.ndarray) -> Any:
+        """Return covariates as a frame, if they were one in fit."""
+        names = getattr(self, "feature_names_in_", None)
+        if names is None:
+            return X
+        return make_frame(dict(zip(names, X.T, strict=True)), self._frame_library)
+
+    def _refuse_received(self, points: np.ndarray, name: str, rows: TrainingRows) -> None:
+        """Refuse doses that follow those received, beyond what x tells of them."""
+        net = self.law_net_
+        mean = rows.t.mean(axis=0) if not isinstance(net, MomentNet) else net.mean_
+        residual = rows.t - mean
+        design = np.column_stack([np.ones(len(points)), np.broadcast_to(mean, rows.t.shape)])
+        left = points - design @ np.linalg.lstsq(design, points, rcond=None)[0]
+        size = np.sqrt((left**2).sum(axis=0) * (residual**2).sum(axis=0))
+        alike = np.abs((left * residual).sum(axis=0)) > SAME_DOSE * size
+        if (alike & (size > 0)).any():
+            raise TargetError(
+                f"`{name}` must be a function of covariates observed before the treatment, but "
+                "its doses follow those that were received, beyond what covariates tell of them"
+            )
 
     def best_linear_projection(
         self, features: Any = None, *, T0: Any = None, T1: Any = None
@@ -541,10 +592,11 @@ class ThetaResults(BaseEffectEstimator):
         fields = collect_fields(self, T, y)
         check_same_index(X=X, **fields, sample_weight=sample_weight)
         X = validate_X(self, X, reset=False)
+        schema = self.contrasts_.treatments
+        fields["T"] = schema.in_order(fields["T"])
         arrays = {key: as_column_array(fields[key], key) for key in ("T", "y")}
         check_lengths({"X": X, **arrays})
         weight = check_weights(sample_weight, len(X))
-        schema = self.contrasts_.treatments
         t = schema.encode(arrays["T"])
         t, y = self.units_.treatments(t), self.units_.outcomes(self.outcomes_.encode(arrays["y"]))
         net = self.theta_net_

@@ -70,6 +70,7 @@ class StructuralModel(BaseEstimator):
     .. [1] Farrell, Liang, Misra, "Deep Learning for Individual Heterogeneity", arXiv 2010.14694.
     """
 
+    _parameter_constraints: ClassVar[dict[str, Any]] = {}
     # kind of outcome that the model takes, where it takes one only
     outcome_kind: ClassVar[str | None] = None
     diagonal_hessian: Any = False
@@ -84,6 +85,21 @@ class StructuralModel(BaseEstimator):
     def can_be_calibrated(self) -> bool:
         """Whether Fisher's scoring, with the outcome at its mean, minimises the loss."""
         return self.has_mean and self.structured_hessian is not False
+
+    def name_of(self, what: str) -> str:
+        """Name a function of the model, for messages.
+
+        Parameters
+        ----------
+        what : {'loss', 'mean', 'moments'}
+            Which.
+
+        Returns
+        -------
+        str
+            As the user knows it.
+        """
+        return f"{type(self).__name__}.{what}"
 
     @property
     def _as_columns(self) -> dict[str, bool]:
@@ -106,6 +122,7 @@ class StructuralModel(BaseEstimator):
         self : StructuralModel
             The model, ready to be used.
         """
+        self._validate_params()
         self._size(treatments, outcomes)
         n_params = getattr(self, "n_params", None)
         if not isinstance(n_params, (int, np.integer)) or n_params < 1:
@@ -194,7 +211,7 @@ class StructuralModel(BaseEstimator):
         Tensor of shape (...)
             Losses.
         """
-        n_axes, name = theta.dim() - 1, f"{type(self).__name__}.loss"
+        n_axes, name = theta.dim() - 1, self.name_of("loss")
         y, t = y[..., 0] if self.scalar_y_ else y, t[..., 0] if self.scalar_t_ else t
         known = self._as_columns
         losses = map_rows(self.loss, name, n_axes, y, t, theta, as_columns=known)
@@ -285,7 +302,7 @@ class StructuralModel(BaseEstimator):
         Tensor of shape (..., n_outcomes)
             Expected outcomes.
         """
-        n_axes, name = theta.dim() - 1, f"{type(self).__name__}.mean"
+        n_axes, name = theta.dim() - 1, self.name_of("mean")
         if not self.has_mean:
             raise ModelError(
                 "effects and mean outcomes need to know which outcome is expected: define "

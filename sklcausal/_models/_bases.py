@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
-from typing import Any
+from numbers import Integral
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
 from sklcausal.exceptions import TargetError
@@ -29,6 +32,8 @@ class TreatmentBasis(BaseEstimator):
         Number of columns.
     """
 
+    _parameter_constraints: ClassVar[dict[str, Any]] = {}
+
     def fit(self, t: np.ndarray) -> TreatmentBasis:
         """Learn origin and scale of the doses.
 
@@ -42,6 +47,7 @@ class TreatmentBasis(BaseEstimator):
         self : TreatmentBasis
             The basis, ready to be used.
         """
+        self._validate_params()
         self.loc_, self.scale_ = t.mean(axis=0), t.std(axis=0)
         self.n_columns_ = self(torch.as_tensor(np.array(t[:1]))).shape[-1]
         return self
@@ -64,6 +70,21 @@ class TreatmentBasis(BaseEstimator):
             for value in (self.loc_, self.scale_)
         )
         return self.columns((t - loc) / scale)
+
+    def names(self, treatments: Sequence[str]) -> list[str]:
+        """Name the columns.
+
+        Parameters
+        ----------
+        treatments : sequence of str
+            Names of the doses.
+
+        Returns
+        -------
+        list of str
+            One name for each column.
+        """
+        return [f"column {c + 1}" for c in range(self.n_columns_)]
 
     def columns(self, z: Tensor) -> Tensor:
         """Compute the columns of standardised doses.
@@ -106,8 +127,31 @@ class PolynomialBasis(TreatmentBasis):
     tensor([[2., 4.]])
     """
 
-    def __init__(self, degree: int = 2):
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "degree": [Interval(Integral, 1, None, closed="left")]
+    }
+
+    def __init__(self, *, degree: int = 2):
         self.degree = degree
+
+    def names(self, treatments: Sequence[str]) -> list[str]:
+        """Name the powers.
+
+        Parameters
+        ----------
+        treatments : sequence of str
+            Names of the doses.
+
+        Returns
+        -------
+        list of str
+            One name for each column.
+        """
+        return [
+            f"std({name})" + (f"^{power}" if power > 1 else "")
+            for power in range(1, self.degree + 1)
+            for name in treatments
+        ]
 
     def columns(self, z: Tensor) -> Tensor:
         """Compute the powers.
@@ -150,8 +194,28 @@ class SplineBasis(TreatmentBasis):
     3
     """
 
-    def __init__(self, n_knots: int = 4):
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "n_knots": [Interval(Integral, 3, None, closed="left")]
+    }
+
+    def __init__(self, *, n_knots: int = 4):
         self.n_knots = n_knots
+
+    def names(self, treatments: Sequence[str]) -> list[str]:
+        """Name the splines.
+
+        Parameters
+        ----------
+        treatments : sequence of str
+            Names of the doses.
+
+        Returns
+        -------
+        list of str
+            One name for each column.
+        """
+        bends = [f"bend {b} of {name}" for b in range(1, self.n_knots - 1) for name in treatments]
+        return [*(f"std({name})" for name in treatments), *bends]
 
     def fit(self, t: np.ndarray) -> SplineBasis:
         """Learn the knots.
@@ -171,6 +235,7 @@ class SplineBasis(TreatmentBasis):
         TargetError
             If a dose has too few values for the knots.
         """
+        self._validate_params()
         z = (t - t.mean(axis=0)) / t.std(axis=0)
         self.knots_ = np.quantile(z, np.linspace(0.05, 0.95, self.n_knots), axis=0)
         if (np.diff(self.knots_, axis=0) <= 0).any():
@@ -226,6 +291,21 @@ class LogBasis(TreatmentBasis):
     >>> LogBasis().fit(np.array([[1.0], [4.0]])).n_columns_
     1
     """
+
+    def names(self, treatments: Sequence[str]) -> list[str]:
+        """Name the logarithms.
+
+        Parameters
+        ----------
+        treatments : sequence of str
+            Names of the doses.
+
+        Returns
+        -------
+        list of str
+            One name for each column.
+        """
+        return [f"log({name})" for name in treatments]
 
     def fit(self, t: np.ndarray) -> LogBasis:
         """Learn the mean logarithm of the doses.
@@ -284,6 +364,24 @@ class InteractionBasis(TreatmentBasis):
     >>> InteractionBasis().fit(np.eye(3)).n_columns_
     6
     """
+
+    def names(self, treatments: Sequence[str]) -> list[str]:
+        """Name the doses and products.
+
+        Parameters
+        ----------
+        treatments : sequence of str
+            Names of the doses.
+
+        Returns
+        -------
+        list of str
+            One name for each column.
+        """
+        return [
+            *(f"std({name})" for name in treatments),
+            *(f"std({a})·std({b})" for a, b in combinations(treatments, 2)),
+        ]
 
     def columns(self, z: Tensor) -> Tensor:
         """Compute doses and products.

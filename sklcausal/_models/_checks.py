@@ -84,14 +84,14 @@ def check_model(model: StructuralModel, y: np.ndarray, t: np.ndarray, weight: np
         If the loss cannot be computed, is not finite, cannot be differentiated by theta, ignores
         a parameter, has no curvature, or does not identify the parameters.
     """
-    name = type(model).__name__
+    name = model.name_of("loss")
     rows = _some_rows(t, weight)
     outcome, dose = _tensors(y[rows], t[rows])
     start = torch.as_tensor(model.start(y[rows], t[rows], weight[rows]))
     if tuple(start.shape) != (model.n_params_,):
         raise ModelError(
-            f"`{name}.start` must return {model.n_params_} numbers (n_params), got shape "
-            f"{tuple(start.shape)}"
+            f"`{type(model).__name__}.start` must return {model.n_params_} numbers (n_params), "
+            f"got shape {tuple(start.shape)}"
         )
     at = start.expand(len(rows), -1).clone().requires_grad_(True)
     with torch.enable_grad():
@@ -100,13 +100,13 @@ def check_model(model: StructuralModel, y: np.ndarray, t: np.ndarray, weight: np
     if not finite.all():
         i = int((~finite).nonzero()[0, 0])
         raise ModelError(
-            f"`{name}.loss` must be finite at the parameters that training starts from, got "
+            f"`{name}` must be finite at the parameters that training starts from, got "
             f"{loss[i].item()} in row {rows[i]} with theta = {start.tolist()}; define "
             "`start(y, t, weight)` to begin elsewhere, or limit what goes into log, exp and sqrt"
         )
     if not loss.requires_grad:
         raise ModelError(
-            f"`{name}.loss` must depend on theta through torch functions, but nothing of what it "
+            f"`{name}` must depend on theta through torch functions, but nothing of what it "
             "returned can be differentiated by theta"
         )
     constant, scores, hessian = minimise(model, y[rows], t[rows], weight[rows])
@@ -135,22 +135,29 @@ def _check_curvature(
 ) -> None:
     if not np.isfinite(hessian).all() or not np.isfinite(constant).all():
         raise ModelError(
-            f"`{name}.loss` must have finite second derivatives by theta, got "
+            f"`{name}` must have finite second derivatives by theta, got "
             f"{np.diag(hessian).tolist()} at theta = {constant.tolist()}; torch.where with a "
             "square root or logarithm of 0 in the branch that is not taken gives NaN"
         )
     ignored = np.flatnonzero((scores == 0).all(axis=0) & (hessian == 0).all(axis=0))
     if len(ignored):
         raise ModelError(
-            f"`{name}.loss` must depend on all {model.n_params_} parameters (n_params), but "
+            f"`{name}` must depend on all {model.n_params_} parameters (n_params), but "
             f"theta[{ignored[0]}] changes nothing; lower n_params, or use it"
         )
     flat = np.flatnonzero(np.diag(hessian) == 0)
     if len(flat):
         raise ModelError(
-            f"`{name}.loss` must be curved in every parameter, but its second derivative by "
+            f"`{name}` must be curved in every parameter, but its second derivative by "
             f"theta[{flat[0]}] is 0 in every row, as of an absolute or a check loss; smooth it, "
             "as sklcausal.structural.Quantile does"
+        )
+    sunk = np.flatnonzero(np.diag(hessian) < 0)
+    if len(sunk) == len(hessian):
+        raise ModelError(
+            f"`{name}` must be a loss, small where the fit is good, but it has no minimum: its "
+            f"second derivative by theta[{sunk[0]}] is {hessian[sunk[0], sunk[0]]:.4g}; a "
+            "likelihood or an objective that is to be large needs a minus sign"
         )
     scale = np.sqrt(np.abs(np.diag(hessian)))
     values, vectors = np.linalg.eigh(hessian / np.outer(scale, scale))
@@ -158,7 +165,8 @@ def _check_curvature(
         shares = np.abs(vectors[:, 0])
         both = np.flatnonzero(shares > 0.1).tolist()
         raise ModelError(
-            f"the parameters of {name} must be told apart by the data, but the loss does not "
-            f"change along a combination of theta{both}: `T` may not vary enough, or one "
-            "parameter repeats another; drop one of them"
+            f"the parameters of `{name}` must be told apart by the data, but the loss does not "
+            f"change along a combination of theta{both}: one parameter repeats another, so drop "
+            "it; or `T` varies too little, or so far from 0 that it looks constant, so subtract "
+            "its mean"
         )

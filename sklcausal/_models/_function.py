@@ -33,6 +33,26 @@ class FunctionModel(StructuralModel):
     ):
         self.function, self.n_params, self.expected = function, n_params, expected
 
+    def __repr__(self) -> str:
+        return f"the model {self.name_of('loss')}"
+
+    def name_of(self, what: str) -> str:
+        """Name one of the two functions, for messages.
+
+        Parameters
+        ----------
+        what : {'loss', 'mean'}
+            Which.
+
+        Returns
+        -------
+        str
+            Its own name, or that of the parameter which took it.
+        """
+        function = self.function if what == "loss" else self.expected
+        name = getattr(function, "__name__", "<lambda>")
+        return ("model" if what == "loss" else "mean") if name == "<lambda>" else name
+
     @property
     def has_mean(self) -> bool:
         """Whether there is a function for the mean."""

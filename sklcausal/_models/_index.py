@@ -4,17 +4,17 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from copy import copy
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from sklearn.utils._param_validation import StrOptions
 from torch import Tensor
 
 from sklcausal._encoding import Outcomes, Treatments
 from sklcausal._models._base import StructuralModel, Units
-from sklcausal._models._bases import TreatmentBasis, make_basis
+from sklcausal._models._bases import BASES, TreatmentBasis, make_basis
 from sklcausal._models._families import GAUSSIAN, Family
 from sklcausal.exceptions import TargetError
 
@@ -34,12 +34,16 @@ class IndexModel(StructuralModel):
     n_further: ClassVar[int] = 0
     is_deviance: ClassVar[bool] = True
 
-    def __init__(self, basis: Any = None):
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "basis": [StrOptions(set(BASES)), TreatmentBasis, None]
+    }
+
+    def __init__(self, *, basis: Any = None):
         self.basis = basis
 
-    @abstractmethod
-    def _family(self, kind: str) -> Family:
-        """Return the family of an outcome of some kind."""
+    def _family(self, kind: str, m: int) -> Family:
+        """Return the family of outcome m, of some kind."""
+        raise NotImplementedError(f"{type(self).__name__} must define `_family(kind, m)`")
 
     def _families(self) -> list[Family]:
         unknown = [kind for kind in self.kinds_ if kind == "choice"]
@@ -50,7 +54,7 @@ class IndexModel(StructuralModel):
             )
         if self.is_of_cells_:
             return [GAUSSIAN] * self.n_outcomes_
-        return [self._family(kind) for kind in self.kinds_]
+        return [self._family(kind, m) for m, kind in enumerate(self.kinds_)]
 
     # -- set-up -----------------------------------------------------------------------------
 
@@ -74,6 +78,7 @@ class IndexModel(StructuralModel):
         TargetError
             If an outcome is of a kind that the model does not take, or a basis meets arms.
         """
+        self._validate_params()
         self.kinds_, self.is_of_cells_ = outcomes.kinds, False
         for kind, family in zip(self.kinds_, self._families(), strict=True):
             if kind != family.kind:
@@ -86,7 +91,8 @@ class IndexModel(StructuralModel):
         self.basis_: TreatmentBasis | None = None
         if treatments.kind == "discrete" and self.basis is not None:
             raise TargetError(
-                f"`basis` goes with doses, but `T` was read as arms, got basis={self.basis!r}"
+                f"`basis` goes with doses, but `T` was read as arms, got basis={self.basis!r}; "
+                "pass treatment_type='dose' if it holds doses"
             )
         self.n_arms_ = treatments.n_arms
         self._count(self.n_arms_ or 1 + self.n_treatments_)
@@ -212,10 +218,11 @@ class IndexModel(StructuralModel):
         if self.has_missing_:
             observed = ~torch.isnan(y)
             y = torch.where(observed, y, 0.0)
-        if len(set(self.kinds_)) == 1:
-            loss = self._families()[0].loss(index, y)
+        families = self._families()
+        if len(set(families)) == 1:
+            loss = families[0].loss(index, y)
         else:
-            terms = [f.loss(index[..., m], y[..., m]) for m, f in enumerate(self._families())]
+            terms = [f.loss(index[..., m], y[..., m]) for m, f in enumerate(families)]
             loss = torch.stack(terms, dim=-1)
         return (loss if observed is None else torch.where(observed, loss, 0.0)).sum(-1)
 
@@ -237,9 +244,10 @@ class IndexModel(StructuralModel):
         return self._mean_of(self._index(theta, t))
 
     def _mean_of(self, index: Tensor) -> Tensor:
-        if self.is_of_cells_ or len(set(self.kinds_)) == 1:
-            return self._families()[0].mean(index)
-        return torch.stack([f.mean(index[..., m]) for m, f in enumerate(self._families())], dim=-1)
+        families = self._families()
+        if len(set(families)) == 1:
+            return families[0].mean(index)
+        return torch.stack([f.mean(index[..., m]) for m, f in enumerate(families)], dim=-1)
 
     def _index(self, theta: Tensor, t: Tensor) -> Tensor:
         parts = theta.unflatten(-1, (self.n_index_, self.n_outcomes_))
@@ -452,7 +460,8 @@ class IndexModel(StructuralModel):
         elif self.basis_ is None:
             heads = ["intercept", *(f"slope of {name}" for name in treatments.names)]
         else:
-            heads = ["intercept", *(f"slope {s + 1}" for s in range(self.n_index_ - 1))]
+            columns = self.basis_.names(treatments.names)
+            heads = ["intercept", *(f"slope of {column}" for column in columns)]
         if outcomes.one_dim:
             return heads
         return [f"{head}: {name}" for head in heads for name in outcomes.names]

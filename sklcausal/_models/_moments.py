@@ -80,7 +80,7 @@ class MomentModel(StructuralModel):
         Tensor of shape (..., n_params)
             Moments, which can be differentiated by theta.
         """
-        n_axes, name = theta.dim() - 1, f"{type(self).__name__}.moments"
+        n_axes, name = theta.dim() - 1, self.name_of("moments")
         y, t = y[..., 0] if self.scalar_y_ else y, t[..., 0] if self.scalar_t_ else t
         found = map_rows(self.moments, name, n_axes, y, t, theta, as_columns=self._as_columns)
         if not torch.is_tensor(found) or found.shape[n_axes:] != (self.n_params_,):

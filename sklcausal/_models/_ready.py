@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from numbers import Real
+from typing import Any, ClassVar
 
 import numpy as np
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklcausal._encoding import Outcomes, Treatments
 from sklcausal._models import _families as families
@@ -36,7 +38,7 @@ class GeneralizedLinear(IndexModel):
     GeneralizedLinear(basis='polynomial')
     """
 
-    def _family(self, kind: str) -> Family:
+    def _family(self, kind: str, m: int) -> Family:
         return families.BY_KIND[kind]
 
 
@@ -121,7 +123,7 @@ class Linear(IndexModel):
 
     outcome_kind = "continuous"
 
-    def _family(self, kind: str) -> Family:
+    def _family(self, kind: str, m: int) -> Family:
         return families.GAUSSIAN
 
 
@@ -146,7 +148,7 @@ class Logit(IndexModel):
 
     outcome_kind = "binary"
 
-    def _family(self, kind: str) -> Family:
+    def _family(self, kind: str, m: int) -> Family:
         return families.LOGIT
 
 
@@ -172,7 +174,7 @@ class Probit(IndexModel):
 
     outcome_kind = "binary"
 
-    def _family(self, kind: str) -> Family:
+    def _family(self, kind: str, m: int) -> Family:
         return families.PROBIT
 
 
@@ -198,7 +200,7 @@ class FractionalLogit(IndexModel):
 
     outcome_kind = "continuous"
 
-    def _family(self, kind: str) -> Family:
+    def _family(self, kind: str, m: int) -> Family:
         return families.FRACTIONAL
 
 
@@ -223,7 +225,7 @@ class Poisson(IndexModel):
 
     outcome_kind = "count"
 
-    def _family(self, kind: str) -> Family:
+    def _family(self, kind: str, m: int) -> Family:
         return families.POISSON
 
 
@@ -249,7 +251,7 @@ class Gamma(IndexModel):
 
     outcome_kind = "continuous"
 
-    def _family(self, kind: str) -> Family:
+    def _family(self, kind: str, m: int) -> Family:
         return families.GAMMA
 
 
@@ -282,17 +284,19 @@ class NegativeBinomial(IndexModel):
 
     outcome_kind = "count"
 
-    def __init__(self, basis: Any = None, dispersion: float | str = "auto"):
-        super().__init__(basis)
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **IndexModel._parameter_constraints,
+        "dispersion": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
+    }
+
+    def __init__(self, *, basis: Any = None, dispersion: float | str = "auto"):
+        super().__init__(basis=basis)
         self.dispersion = dispersion
 
-    def _family(self, kind: str) -> Family:
-        if self.dispersion == "auto":
-            return families.negative_binomial(getattr(self, "dispersion_", 1.0))
-        if not isinstance(self.dispersion, (int, float)) or not 0 < self.dispersion < np.inf:
-            raise ValueError(
-                f"`dispersion` must be 'auto' or a positive number, got {self.dispersion!r}"
-            )
+    def _family(self, kind: str, m: int) -> Family:
+        if isinstance(self.dispersion, str):
+            known = getattr(self, "dispersion_", None)
+            return families.negative_binomial(1.0 if known is None else known[m])
         return families.negative_binomial(float(self.dispersion))
 
     def learn(self, y: np.ndarray, t: np.ndarray, weight: np.ndarray) -> NegativeBinomial:
@@ -312,9 +316,14 @@ class NegativeBinomial(IndexModel):
         self : NegativeBinomial
             The model, ready to be used.
         """
-        mean, variance = np.nanmean(y), np.nanvar(y)
-        found = max((variance - mean) / max(mean**2, 1e-12), 0.01)
-        self.dispersion_ = float(found if isinstance(self.dispersion, str) else self.dispersion)
+        found = []
+        for column in y.T:
+            seen = ~np.isnan(column)
+            mean = np.average(column[seen], weights=weight[seen])
+            variance = np.average((column[seen] - mean) ** 2, weights=weight[seen])
+            found.append(max((variance - mean) / max(mean**2, 1e-12), 0.01))
+        is_auto = isinstance(self.dispersion, str)
+        self.dispersion_ = np.array(found) if is_auto else np.full(len(found), self.dispersion)
         super().learn(y, t, weight)
         return self
 
@@ -348,14 +357,22 @@ class Quantile(IndexModel):
     Examples
     --------
     >>> from sklcausal.structural import Quantile
-    >>> Quantile(0.9)
+    >>> Quantile(quantile=0.9)
     Quantile(quantile=0.9)
     """
 
     outcome_kind = "continuous"
 
-    def __init__(self, quantile: float = 0.5, basis: Any = None, bandwidth: float | str = "auto"):
-        super().__init__(basis)
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **IndexModel._parameter_constraints,
+        "quantile": [Interval(Real, 0, 1, closed="neither")],
+        "bandwidth": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
+    }
+
+    def __init__(
+        self, *, quantile: float = 0.5, basis: Any = None, bandwidth: float | str = "auto"
+    ):
+        super().__init__(basis=basis)
         self.quantile, self.bandwidth = quantile, bandwidth
 
     @property
@@ -363,17 +380,9 @@ class Quantile(IndexModel):
         """Whether the Hessian is affine in y, which that of a quantile is not."""
         return False
 
-    def _family(self, kind: str) -> Family:
-        if not isinstance(self.quantile, (int, float)) or not 0 < self.quantile < 1:
-            raise ValueError(f"`quantile` must lie between 0 and 1, got {self.quantile!r}")
-        bandwidth = getattr(self, "bandwidth_", 0.1)
-        if not isinstance(self.bandwidth, str):
-            if not self.bandwidth > 0:
-                raise ValueError(
-                    "`bandwidth` must be positive, since the loss of a quantile has no Hessian "
-                    f"without smoothing, got {self.bandwidth!r}"
-                )
-            bandwidth = float(self.bandwidth)
+    def _family(self, kind: str, m: int) -> Family:
+        known = getattr(self, "bandwidth_", 0.1)
+        bandwidth = known if isinstance(self.bandwidth, str) else float(self.bandwidth)
         return families.smoothed_quantile(float(self.quantile), bandwidth)
 
     def learn(self, y: np.ndarray, t: np.ndarray, weight: np.ndarray) -> Quantile:

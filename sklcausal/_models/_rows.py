@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,8 @@ from sklcausal.exceptions import ModelError
 
 MIN_PROBE_ROWS = 8
 PROBE_ROWS = 64
+_SUBSCRIPT = "invalid index of a 0-dim tensor"
+_NUMPY = ("Cannot access data pointer", "call numpy()", "unexpected keyword argument 'axis'")
 _CONTROL_FLOW = ("data-dependent", "control flow", ".item()", "Boolean value of Tensor")
 
 
@@ -69,11 +72,10 @@ def map_rows(
 
 
 def _map_columns(function: Callable[..., Any], n_axes: int, *tensors: Tensor) -> Tensor:
-    """Call a function with the axes of the rows behind those of a row."""
-    rows = tuple(range(n_axes))
-    behind = tuple(range(-n_axes, 0))
-    found = function(*(a.movedim(rows, behind) for a in tensors))
-    return found if found.dim() == n_axes else found.movedim(behind, rows)
+    """Call a function with all rows in one axis behind those of a row."""
+    rows = tensors[0].shape[:n_axes]
+    found = function(*(a.flatten(0, n_axes - 1).movedim(0, -1) for a in tensors))
+    return found.movedim(-1, 0).unflatten(0, rows)
 
 
 def _takes_columns(function: Callable[..., Any], n_axes: int, *tensors: Tensor) -> bool:
@@ -89,7 +91,10 @@ def _takes_columns(function: Callable[..., Any], n_axes: int, *tensors: Tensor) 
             own = own + 0.3 * noise.to(own.device) * own.abs().clamp_min(1.0)
         few.append(own)
     try:
-        one_by_one = torch.func.vmap(function)(*few)
+        with warnings.catch_warnings():
+            # of operations that vmap loops over, which calling with columns avoids
+            warnings.filterwarnings("ignore", "There is a performance drop")
+            one_by_one = torch.func.vmap(function)(*few)
         together = _map_columns(function, 1, *few)
         return one_by_one.shape == together.shape and bool(
             torch.isfinite(one_by_one).any()
@@ -115,6 +120,23 @@ def explain(error: Exception, name: str, shapes: list[tuple[int, ...]]) -> Model
     ModelError
     """
     text = str(error).strip().split("\n")[0]
+    if "must only return Tensors" in text:
+        came = text.split("got type ")[-1].split(".")[0]
+        return ModelError(
+            f"`{name}` must return a tensor for a row, computed by torch functions, got {came}; "
+            "does it lack a return?"
+        )
+    if _SUBSCRIPT in text:
+        return ModelError(
+            f"`{name}` must take its arguments in order, as loss(y, t, theta), mean(theta, t) or "
+            f"target(theta, x, t), and index none that is a number, given shapes {shapes} for a "
+            "row, where () is a number"
+        )
+    if any(part in text for part in _NUMPY):
+        return ModelError(
+            f"`{name}` must use torch functions, such as torch.exp, not those of numpy or scipy, "
+            f"which cannot be differentiated ({type(error).__name__}: {text})"
+        )
     if any(part in str(error) for part in _CONTROL_FLOW):
         return ModelError(
             f"`{name}` must not branch on values, such as `if y > 0:` or `float(theta[0])`, since "

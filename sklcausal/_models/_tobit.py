@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -57,11 +58,19 @@ class Tobit(IndexModel):
     n_further: ClassVar[int] = 1
     is_deviance: ClassVar[bool] = False
 
-    def __init__(self, lower: float | None = 0.0, upper: float | None = None, basis: Any = None):
-        super().__init__(basis)
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **IndexModel._parameter_constraints,
+        "lower": [Real, None],
+        "upper": [Real, None],
+    }
+
+    def __init__(
+        self, *, lower: float | None = 0.0, upper: float | None = None, basis: Any = None
+    ):
+        super().__init__(basis=basis)
         self.lower, self.upper = lower, upper
 
-    def _family(self, kind: str) -> Family:
+    def _family(self, kind: str, m: int) -> Family:
         return GAUSSIAN
 
     def setup(self, treatments: Treatments, outcomes: Outcomes) -> Tobit:
@@ -86,6 +95,7 @@ class Tobit(IndexModel):
         ValueError
             If there are no bounds, or they are not in order.
         """
+        self._validate_params()
         low, high = self._bounds()
         if not low < high or not (np.isfinite(low) or np.isfinite(high)):
             raise ValueError(

@@ -57,6 +57,9 @@ class Groups:
         """
         if by is None:
             return cls([None], np.zeros(n, dtype=int))
+        found = _categories(by)
+        if found is not None:
+            return cls._checked(*found, by, n)
         values = as_column_array(by, "by")
         if values.shape != (n,):
             raise TargetError(
@@ -64,12 +67,20 @@ class Groups:
             )
         check_not_missing(values, "by")
         try:
-            found, codes, counts = np.unique(values, return_inverse=True, return_counts=True)
+            labels, codes = np.unique(values, return_inverse=True)
         except TypeError as error:
             raise TargetError(
                 f"`by` must hold labels of one kind, got a mixture ({error})"
             ) from error
-        labels = found.tolist()
+        return cls._checked(labels.tolist(), codes, by, n)
+
+    @classmethod
+    def _checked(cls, labels: list[Any], codes: np.ndarray, by: Any, n: int) -> Groups:
+        if codes.shape != (n,):
+            raise TargetError(
+                f"`by` must hold one label for each of the {n} rows, got shape {codes.shape}"
+            )
+        counts = np.bincount(codes, minlength=len(labels))
         if len(labels) > MAX_GROUPS:
             raise TargetError(
                 f"`by` must have at most {MAX_GROUPS} groups, got {len(labels)}; put numbers into "
@@ -152,6 +163,25 @@ class Groups:
                 f"labels {shorten(self.labels)} that follow from `T` and `y`: such groups select "
                 "people by what happened to them"
             )
+
+
+def _categories(by: Any) -> tuple[list[Any], np.ndarray] | None:
+    """Read the categories of a pandas Categorical that occur, in their own order."""
+    categorical = getattr(by, "cat", by)
+    categories = getattr(categorical, "categories", None)
+    codes = getattr(categorical, "codes", None)
+    if categories is None or codes is None:
+        return None
+    codes = np.asarray(codes)
+    if (codes < 0).any():
+        raise TargetError(
+            f"`by` must not be missing, got {int((codes < 0).sum())} row(s) without a category, "
+            f"first in row {int((codes < 0).argmax())}"
+        )
+    used, codes = np.unique(codes, return_inverse=True)
+    labels = [categories[u] for u in used]
+    plain = [v.item() if isinstance(v, np.generic) else v for v in labels]
+    return [v if isinstance(v, (bool, int, float, str)) else str(v) for v in plain], codes
 
 
 def _explains(columns: np.ndarray, codes: np.ndarray) -> bool:

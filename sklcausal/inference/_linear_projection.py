@@ -34,14 +34,17 @@ def read_features(
     Raises
     ------
     ValueError
-        If there is not one row for each training row, or columns are linearly dependent.
+        If they hold no numbers, there is not one row for each training row, or columns are
+        linearly dependent.
     """
     if names is None:
-        names = getattr(features, "columns", None)
+        own = getattr(features, "name", None)
+        given = getattr(features, "columns", [own] if isinstance(own, str) and own else None)
+        names = None if given is None else np.array([str(name) for name in given], dtype=object)
     values = check_numbers(as_column_array(features, "features"), "features")
     check_lengths({"X": np.empty(n), "features": values})
     values = values.reshape(n, -1)
-    found = [f"x{j}" for j in range(values.shape[1])] if names is None else list(map(str, names))
+    found = [f"x{j}" for j in range(values.shape[1])] if names is None else names.tolist()
     design = np.hstack([np.ones((n, 1)), values])
     spread = values.std(axis=0)
     scaled = (values - values.mean(axis=0)) / np.where(spread > 0, spread, 1.0)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from scipy.stats import norm
 
+from sklcausal._encoding import shorten
 from sklcausal.exceptions import ModelError
 from sklcausal.inference._averages import Average
 from sklcausal.utils._frames import make_frame
@@ -138,6 +139,51 @@ class InferenceResult:
             max(np.quantile(np.abs(noise).max(axis=1), 1 - alpha), norm.ppf(1 - alpha / 2))
         )
 
+    def __getitem__(self, key: Any) -> InferenceResult:
+        """Return some of the targets.
+
+        Parameters
+        ----------
+        key : str, int or sequence of them
+            Names or positions.
+
+        Returns
+        -------
+        InferenceResult
+            These targets, with their covariance.
+
+        Raises
+        ------
+        KeyError
+            If there is no such target, or a name stands for several.
+        """
+        keys = list(key) if isinstance(key, (list, tuple, np.ndarray)) else [key]
+        at = [self._position(own) for own in keys]
+        return InferenceResult(
+            self.estimate[at],
+            self.covariance[np.ix_(at, at)],
+            [self.names[i] for i in at],
+            self.title,
+            self.n_samples,
+            (self.limits[0][at], self.limits[1][at]),
+            None if self.moves is None else self.moves[:, at],
+        )
+
+    def __iter__(self) -> Any:
+        """Go through the targets one by one."""
+        return (self[i] for i in range(len(self.names)))
+
+    def _position(self, key: Any) -> int:
+        if isinstance(key, (int, np.integer)) and -len(self.names) <= key < len(self.names):
+            return int(key) % len(self.names)
+        found = [i for i, name in enumerate(self.names) if name == key]
+        if len(found) != 1:
+            raise KeyError(
+                f"a target must be named by one of {shorten(self.names)} or by its position, got "
+                f"{key!r}"
+            )
+        return found[0]
+
     def transform(self, function: Any, names: Any = None, title: str = "") -> InferenceResult:
         """Compute functions of the estimates, with standard errors by the delta method.
 
@@ -160,10 +206,25 @@ class InferenceResult:
         ------
         ModelError
             If the function does not return such a tensor, or cannot be differentiated.
+        TypeError
+            If it is no function.
+        ValueError
+            If there are not as many names as new targets.
         """
+        if not callable(function):
+            raise TypeError(
+                "`function` must map a tensor of all estimates to a tensor, got "
+                f"{type(function).__name__}; name what it returns by `names`"
+            )
         with torch.inference_mode(False), torch.enable_grad():
             at = torch.tensor(self.estimate, requires_grad=True)
-            value = function(at)
+            try:
+                value = function(at)
+            except (RuntimeError, TypeError) as error:
+                raise ModelError(
+                    "`function` must be computable by torch functions, such as torch.exp, got "
+                    f"{type(error).__name__}: {error}"
+                ) from error
             if not torch.is_tensor(value) or value.dim() > 1 or not value.requires_grad:
                 raise ModelError(
                     "`function` must return a tensor with at most one axis that depends on the "

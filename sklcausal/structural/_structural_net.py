@@ -5,19 +5,23 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, ClassVar
 
+import numpy as np
 from sklearn.base import clone
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from sklcausal._encoding import Treatments, shorten
 from sklcausal._ensemble import Recipe
-from sklcausal._models import StructuralModel
+from sklcausal._models import IndexModel, PotentialOutcomes, StructuralModel
 from sklcausal._models._function import FunctionModel
 from sklcausal._recipes import trunk_and_heads
 from sklcausal.base import BaseThetaEstimator
+from sklcausal.exceptions import TargetError
 from sklcausal.utils._docs import shared_docs
 
 
@@ -143,6 +147,25 @@ class StructuralNet(BaseThetaEstimator):
 
     def _has_own_model(self) -> bool:
         return self.model is not None
+
+    def _check_kind(self, treatments: Treatments, T: np.ndarray) -> None:
+        arms = treatments.arms
+        if self.model is None or isinstance(self.model, PotentialOutcomes) or arms is None:
+            return
+        asked = self.treatment_type != "auto" or self.treatments is not None
+        if asked or T.dtype.kind not in "iuf":
+            return
+        is_ready = isinstance(self.model, IndexModel)
+        if len(arms) == 2 if is_ready else arms.tolist() == list(range(len(arms))):
+            return
+        hint = (
+            f"`T` holds the numbers {shorten(arms.tolist())}, which were read as arms; pass "
+            "treatment_type='dose' if they are doses, such as prices, and 'discrete' if not"
+        )
+        if is_ready:
+            warnings.warn(hint, UserWarning, stacklevel=5)
+            return
+        raise TargetError(f"{hint}: the loss would see them as 0 to {len(arms) - 1}")
 
     def _hessian_options(self) -> dict[str, str]:
         return {"assignment": self.assignment, "hessian": self.hessian}

@@ -386,7 +386,7 @@ def test_shapes_that_do_not_fit():
 @pytest.mark.parametrize("basis", [None, "polynomial"])
 def test_short_way_to_the_hessian_equals_differentiation(kinds, basis):
     rng = np.random.default_rng(10)
-    model = GeneralizedLinear(basis).setup(Doses(2), Kinds(*kinds))
+    model = GeneralizedLinear(basis=basis).setup(Doses(2), Kinds(*kinds))
     model.learn(np.ones((50, len(kinds))), rng.normal(size=(50, 2)), np.ones(50))
     theta = torch.as_tensor(0.3 * rng.normal(size=(7, model.n_params_)))
     weight = torch.as_tensor(rng.dirichlet(np.ones(5), size=7).T)

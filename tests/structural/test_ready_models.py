@@ -88,7 +88,7 @@ CASES = {
         expit,
     ),
     "quantile": (
-        Quantile(Q, bandwidth=H),
+        Quantile(quantile=Q, bandwidth=H),
         lambda v, y: norm.cdf(-(y - v) / H) - Q,
         lambda v, y: norm.pdf((y - v) / H) / H,
         "real",
@@ -230,7 +230,7 @@ def columns(basis, t):
 def test_polynomials_and_interactions():
     t = np.random.default_rng(3).normal(5, 2, size=(200, 2))
     z = (t - t.mean(axis=0)) / t.std(axis=0)
-    np.testing.assert_allclose(columns(PolynomialBasis(3), t), np.hstack([z, z**2, z**3]))
+    np.testing.assert_allclose(columns(PolynomialBasis(degree=3), t), np.hstack([z, z**2, z**3]))
     expected = np.column_stack([z, z[:, 0] * z[:, 1]])
     np.testing.assert_allclose(columns(InteractionBasis(), t), expected)
 
@@ -262,7 +262,7 @@ def test_models_take_a_basis():
     model.learn(np.ones((50, 2)), t, np.ones(50))
     assert model.n_params_ == 8
     assert model.linear_design(t) is None  # one link is not the identity
-    plain = Linear(basis=PolynomialBasis(2)).setup(Doses(), Kinds("continuous"))
+    plain = Linear(basis=PolynomialBasis()).setup(Doses(), Kinds("continuous"))
     plain.learn(np.ones((50, 1)), t, np.ones(50))
     assert plain.linear_design(t).shape == (50, 4)
 
@@ -277,11 +277,15 @@ def test_models_take_a_basis():
         (FractionalLogit(), np.arange(30) / 20, r"between 0 and 1 for FractionalLogit, got 0 to"),
         (Tobit(lower=1.0), np.arange(30.0), r"`y` must lie between 1 and inf for Tobit"),
         (Tobit(lower=None), np.arange(30.0), r"`lower` must be below `upper` and one of them"),
-        (Quantile(1.5), np.arange(30.0), r"`quantile` must lie between 0 and 1, got 1\.5"),
-        (Quantile(bandwidth=0.0), np.arange(30.0), r"no Hessian without smoothing, got 0"),
-        (NegativeBinomial(dispersion=-1), np.arange(30), r"`dispersion` must be 'auto' or a"),
-        (Linear(basis="fourier"), np.arange(30.0), r"`basis` must be one of \['interactions'"),
-        (Logit(), np.arange(30.0), r"`y`"),
+        (
+            Quantile(quantile=1.5),
+            np.arange(30.0),
+            r"'quantile' parameter of Quantile must be",
+        ),
+        (Quantile(bandwidth=0.0), np.arange(30.0), r"'bandwidth' parameter of Quantile must be"),
+        (NegativeBinomial(dispersion=-1), np.arange(30), r"'dispersion' parameter of NegativeB"),
+        (Linear(basis="fourier"), np.arange(30.0), r"'basis' parameter of Linear must be"),
+        (Logit(), np.arange(30.0), r"`y` must hold 0 and 1 for outcome='binary', got \[2"),
         (MultinomialLogit(), np.array(list("abc") * 10), r"`T` must hold the same number of"),
     ],
 )

@@ -266,7 +266,7 @@ def test_hessians_that_do_not_follow_from_the_mean_are_learned():
         StructuralNet(model=Exponential(), **TINY).fit(X, T, y)
 
 
-@pytest.mark.parametrize("model", [Tobit(lower=-1.0), Quantile(0.5)])
+@pytest.mark.parametrize("model", [Tobit(lower=-1.0), Quantile(quantile=0.5)])
 def test_models_whose_hessian_is_not_affine(model):
     X, T, y = draw_linear(1500)
     y = np.maximum(y, -1.0) if isinstance(model, Tobit) else y
@@ -399,13 +399,33 @@ def bad_model(loss, n=2):
     return {"model": loss, "n_params": n}
 
 
+def returns_nothing(y, t, theta):
+    (y - theta[0] - theta[1] * t) ** 2
+
+
 BAD_LOSSES = {
     "shape": (lambda y, t, th: (y - th) ** 2, r"must return one number for a row, .* got \(2,\)"),
-    "number": (lambda y, t, th: 1.0, r"`FunctionModel\.loss` must be computable"),
+    "number": (
+        lambda y, t, th: 1.0,
+        r"`model` must return a tensor for a row, .* got <class 'float'>",
+    ),
+    "nothing": (returns_nothing, r"`returns_nothing` must return a tensor .* lack a return\?"),
+    "order": (
+        lambda theta, t, y: (y - theta[0] - theta[1] * t) ** 2,
+        r"must take its arguments in order, as loss\(y, t, theta\)",
+    ),
+    "concave": (
+        lambda y, t, th: -((y - th[0] - th[1] * t) ** 2),
+        r"it has no minimum: its second derivative by theta\[0\] is -2; .* needs a minus sign",
+    ),
+    "far": (
+        lambda y, t, th: (y - th[0] - th[1] * (t + 1e6)) ** 2,
+        r"so far from 0 that it looks constant, so subtract",
+    ),
     "branch": (lambda y, t, th: (y - th[0]) ** 2 if y > 0 else th[1] ** 2, r"use torch\.where"),
     "numpy": (
         lambda y, t, th: np.exp(th[0]) * y,
-        r"by torch functions, given arguments of shapes",
+        r"must use torch functions, such as torch\.exp, not those of numpy",
     ),
     "constant": (lambda y, t, th: (y - t) ** 2, r"must depend on theta through torch functions"),
     "ignored": (lambda y, t, th: (y - th[0]) ** 2, r"theta\[1\] changes nothing; lower n_params"),
@@ -604,7 +624,9 @@ def test_own_models_of_bought_or_not_need_no_treatment_type(shop):
 def test_quantiles_far_from_zero(scale):
     data = make_confounded(300, random_state=0)
     y = scale * (20 + data.y)
-    est = StructuralNet(model=Quantile(0.5), **{**TINY, "n_folds": 3}).fit(data.X, data.T, y)
+    est = StructuralNet(model=Quantile(quantile=0.5), **{**TINY, "n_folds": 3}).fit(
+        data.X, data.T, y
+    )
     assert np.isfinite(est.ate_interval()).all()
 
 
