@@ -21,13 +21,13 @@ from sklcausal._screening import Candidate
 from sklcausal.exceptions import IntervalNotAvailableError, ModelError
 from sklcausal.inference._balance import weigh_rows
 from sklcausal.inference._calibration import calibrate
+from sklcausal.inference._dose_net import MomentNet
 from sklcausal.inference._engine import Engine
 from sklcausal.inference._hessian import GivenHessian, Hessian, LawHessian, ObservedHessian
 from sklcausal.inference._influence import compute_corrections
 from sklcausal.inference._law import ArmLaw, TreatmentLaw, marginal_law
 from sklcausal.inference._learned_hessian import HessianNet, row_hessians
 from sklcausal.inference._nuisance import (
-    MomentNet,
     NuisanceSettings,
     ObservationNet,
     PropensityNet,
@@ -150,7 +150,8 @@ class FirstStage:
         back = Affine.of(self.model, self.units.alone())
         target = MeanContrast(self.model, first, [0])
         known = (self.model, self.y, self.t, self.theta, self.expected, back)
-        return weigh_rows(*known, self.units.y_scale, target, self.data.X, names)
+        weights = self.cross_fit.row_weight, self.data.cluster
+        return weigh_rows(*known, self.units.y_scale, target, self.data.X, names, *weights)
 
     # -- nuisances --------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from sklcausal._cross_fit import CrossFit, Trained
 from sklcausal._draws import Batch
 from sklcausal._effect_estimator import BaseEffectEstimator
 from sklcausal._ensemble import Recipe, Start
-from sklcausal._first_stage import N_BINS, FirstStage
+from sklcausal._first_stage import LEARNED, N_BINS, FirstStage
 from sklcausal._fit_data import FitData
 from sklcausal._models import GeneralizedLinear, PotentialOutcomes, StructuralModel
 from sklcausal._models._checks import check_model
@@ -29,10 +29,12 @@ from sklcausal._screening import Candidate
 from sklcausal._settings import check_decays, find_columns, resolve_device
 from sklcausal._theta_results import ThetaResults, TrainingRows
 from sklcausal._training import TrainingOptions
+from sklcausal.exceptions import IntervalNotAvailableError
 from sklcausal.inference._diagnostics import diagnose, warn_of_overlap
+from sklcausal.inference._dose_net import MomentNet
 from sklcausal.inference._effect_projection import EffectProjection
 from sklcausal.inference._engine import Engine
-from sklcausal.inference._nuisance import MomentNet, PropensityNet
+from sklcausal.inference._nuisance import PropensityNet
 from sklcausal.inference._theta_net import ThetaNet
 from sklcausal.inference._units import Affine, EngineUnits
 from sklcausal.nn._layers import ACTIVATIONS
@@ -177,6 +179,19 @@ class BaseThetaEstimator(ThetaResults):
                 "`modifiers` needs `n_folds` of at least 3, since a second network is trained on "
                 f"what the first have not seen, got n_folds={self.n_folds}"
             )
+        if columns is not None and self.model_.of_cells() is None:
+            raise ValueError(
+                "`modifiers` needs effects that are linear in a few quantities, as of arms or "
+                f"of `Linear`, got the model {self.model_!r}"
+            )
+        hessian = self._hessian_options().get("hessian", "auto")
+        never = hessian == "auto" and self.model_.structured_hessian is False
+        if self.n_folds == 2 and (hessian in LEARNED or never):
+            raise IntervalNotAvailableError(
+                "a learned Hessian needs `n_folds` of at least 3, since it is trained at "
+                "parameters that were trained on other rows, got n_folds=2; n_folds=1 leaves "
+                "inference out"
+            )
         n_arms = data.treatments.n_arms if data.t.ndim == 1 else 2
         if self.propensity_clip * n_arms >= 1:
             raise ValueError(
@@ -301,11 +316,7 @@ class BaseThetaEstimator(ThetaResults):
     def _fit_modifiers(self, stage: FirstStage, columns: np.ndarray) -> ThetaNet:
         """Regress influence values on the modifiers, with nuisances that saw neither fold."""
         model = self.model_.of_cells()
-        if model is None:
-            raise ValueError(
-                "`modifiers` needs effects that are linear in a few quantities, as of arms or "
-                f"of `Linear`, got the model {self.model_!r}"
-            )
+        assert model is not None
         psi = stage.second_stage_signal()
         n_cells = model.n_params_
         trained = stage.cross_fit.on_columns(columns).train(

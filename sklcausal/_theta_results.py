@@ -21,11 +21,13 @@ from sklcausal._models import StructuralModel
 from sklcausal.exceptions import IntervalNotAvailableError, OverlapWarning, TargetError
 from sklcausal.inference._averages import Average, combine_repeats
 from sklcausal.inference._diagnostics import describe_diagnostics
+from sklcausal.inference._dose_net import MomentNet
 from sklcausal.inference._effect_projection import EffectProjection
 from sklcausal.inference._engine import Engine
 from sklcausal.inference._groups import Groups
 from sklcausal.inference._linear_projection import project_linearly, read_features
-from sklcausal.inference._nuisance import MomentNet, PropensityNet
+from sklcausal.inference._nuisance import PropensityNet
+from sklcausal.inference._policies import refuse_received
 from sklcausal.inference._result import InferenceResult, make_result
 from sklcausal.inference._targets import (
     FunctionTarget,
@@ -41,7 +43,6 @@ from sklcausal.utils._frames import make_frame
 
 N_CURVE_POINTS = 25
 CURVE_RANGE = (0.05, 0.95)
-SAME_DOSE = 0.5  # correlation of a policy's doses with those received, given x
 
 
 @dataclass(frozen=True)
@@ -435,7 +436,9 @@ class ThetaResults(BaseEffectEstimator):
         given = policy(self._as_given(rows.X)) if callable(policy) else policy
         points = self.contrasts_.points(given, name, len(rows.X))
         if points.ndim == 2 and len(points) > 1:
-            self._refuse_received(points, name, rows)
+            net = self.law_net_
+            mean = net.mean_ if isinstance(net, MomentNet) else rows.t.mean(axis=0)
+            refuse_received(points, rows.t, mean, name)
         if points.ndim == 1 and len(points) > 1:
             engine = self._inference("`policy_value`")
             assert engine.propensity is not None
@@ -451,21 +454,6 @@ class ThetaResults(BaseEffectEstimator):
         if names is None:
             return X
         return make_frame(dict(zip(names, X.T, strict=True)), self._frame_library)
-
-    def _refuse_received(self, points: np.ndarray, name: str, rows: TrainingRows) -> None:
-        """Refuse doses that follow those received, beyond what x tells of them."""
-        net = self.law_net_
-        mean = rows.t.mean(axis=0) if not isinstance(net, MomentNet) else net.mean_
-        residual = rows.t - mean
-        design = np.column_stack([np.ones(len(points)), np.broadcast_to(mean, rows.t.shape)])
-        left = points - design @ np.linalg.lstsq(design, points, rcond=None)[0]
-        size = np.sqrt((left**2).sum(axis=0) * (residual**2).sum(axis=0))
-        alike = np.abs((left * residual).sum(axis=0)) > SAME_DOSE * size
-        if (alike & (size > 0)).any():
-            raise TargetError(
-                f"`{name}` must be a function of covariates observed before the treatment, but "
-                "its doses follow those that were received, beyond what covariates tell of them"
-            )
 
     def best_linear_projection(
         self, features: Any = None, *, T0: Any = None, T1: Any = None

@@ -13,17 +13,17 @@ from sklcausal._models._bases import (
 from sklcausal._models._index import IndexModel
 from sklcausal._models._moments import MomentModel
 from sklcausal._models._multinomial import MultinomialLogit
+from sklcausal._models._negative_binomial import NegativeBinomial
+from sklcausal._models._quantile import Quantile
 from sklcausal._models._ready import (
     FractionalLogit,
     Gamma,
     GeneralizedLinear,
     Linear,
     Logit,
-    NegativeBinomial,
     Poisson,
     PotentialOutcomes,
     Probit,
-    Quantile,
 )
 from sklcausal._models._tobit import Tobit
 

@@ -63,7 +63,9 @@ def minimise(
         if size <= 1e-6:
             break
         theta = theta - size * step
-    scores = model.batch_score(outcome, dose, theta.expand(len(outcome), -1)).detach()
+    # of the loss, whatever the model takes for its score
+    at = theta.detach().expand(len(outcome), -1).clone().requires_grad_(True)
+    (scores,) = torch.autograd.grad(model.batch_loss(outcome, dose, at).sum(), at)
     return theta.detach().numpy(), scores.numpy(), hessian.detach().numpy()
 
 

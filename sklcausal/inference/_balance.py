@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from sklcausal._models._base import StructuralModel
+from sklcausal.inference._averages import covariance_of_moves, ratio_average
 from sklcausal.inference._hessian import Hessian, expected_hessian
 from sklcausal.inference._influence import row_gradient, solve_hessian, whitening_of
 from sklcausal.inference._targets import MeanContrast
@@ -32,6 +33,8 @@ def weigh_rows(
     target: MeanContrast,
     X: np.ndarray,
     names: list[str],
+    row_weight: np.ndarray,
+    cluster: np.ndarray | None,
 ) -> dict[str, Any]:
     """Measure the representer ``alpha = H_theta Lambda^-1 b`` of an effect, and its balance.
 
@@ -54,6 +57,8 @@ def weigh_rows(
     X : ndarray of shape (n_samples, n_features)
     names : list of str
         Of the columns.
+    row_weight : ndarray of shape (n_samples,)
+    cluster : ndarray of int of shape (n_samples,) or None
 
     Returns
     -------
@@ -83,7 +88,11 @@ def weigh_rows(
     else:
         product = (own_hessian.transpose(1, 2) @ weights[:, :, None])[:, :, 0]
     gap = (product - gradient).numpy()
-    return {**_summarise(alpha.sum(dim=1).numpy()), **_imbalance(gap, X[rows], names)}
+    kept = None if cluster is None else cluster[rows]
+    return {
+        **_summarise(alpha.sum(dim=1).numpy() * row_weight[rows]),
+        **_imbalance(gap, X[rows], names, row_weight[rows], kept),
+    }
 
 
 @torch.enable_grad()
@@ -111,15 +120,23 @@ def _summarise(alpha: np.ndarray) -> dict[str, Any]:
     }
 
 
-def _imbalance(gap: np.ndarray, X: np.ndarray, names: list[str]) -> dict[str, Any]:
+def _imbalance(
+    gap: np.ndarray,
+    X: np.ndarray,
+    names: list[str],
+    weight: np.ndarray,
+    cluster: np.ndarray | None,
+) -> dict[str, Any]:
     spread = X.std(axis=0)
     kept = np.flatnonzero(spread > 0)[:MAX_COLUMNS]
     tests = np.column_stack(
         [np.ones(len(X)), (X[:, kept] - X[:, kept].mean(axis=0)) / spread[kept]]
     )
-    moves = gap[:, :, None] * tests[:, None, :]
-    mean, error = moves.mean(axis=0), moves.std(axis=0) / np.sqrt(len(moves))
-    scores = mean / np.where(error > 0, error, np.inf)
+    products = (gap[:, :, None] * tests[:, None, :]).reshape(len(gap), -1)
+    mean, moves = ratio_average(products, np.ones((len(gap), 1)), weight)
+    variance = np.diag(covariance_of_moves([moves], [np.arange(len(moves))], cluster))
+    scores = mean / np.where(variance > 0, np.sqrt(variance), np.inf)
+    scores = scores.reshape(gap.shape[1], -1)
     labels = ["constant", *(names[j] for j in kept)]
     param, at = np.unravel_index(np.abs(scores).argmax(), scores.shape)
     return {

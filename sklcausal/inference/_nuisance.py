@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from scipy.special import expit, log_softmax, softmax
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -20,15 +19,12 @@ from sklcausal._encoding import Outcomes, Treatments
 from sklcausal._ensemble import Recipe, Start
 from sklcausal._models import PotentialOutcomes
 from sklcausal._screening import Candidate
-from sklcausal.inference._law import ArmLaw, MomentLaw, NodeLaw, residual_steps
+from sklcausal.inference._law import ArmLaw
 from sklcausal.inference._units import EngineUnits
 from sklcausal.nn._bodies import MultiHeadMLP
 
 MAX_CALIBRATION_ROWS = 50_000
 TEMPERATURES = np.geomspace(0.25, 8.0, 121)
-SD_FLOOR = 0.1  # of the marginal standard deviation
-BERNOULLI_SD = 0.01
-LOG_VARIANCE_BOUND = 8.0
 
 
 @dataclass
@@ -69,7 +65,7 @@ class NuisanceSettings:
         return Recipe(MultiHeadMLP, arguments)
 
 
-def _some(rows: np.ndarray) -> np.ndarray:
+def some_rows(rows: np.ndarray) -> np.ndarray:
     """Take rows at even distances where there are very many."""
     return rows[:: 1 + len(rows) // MAX_CALIBRATION_ROWS]
 
@@ -124,7 +120,7 @@ class PropensityNet:
     def _temperatures(self, cross_fit: CrossFit, t: np.ndarray) -> np.ndarray:
         found = np.ones(cross_fit.n_members)
         for k, member in enumerate(cross_fit.members):
-            rows = _some(member.valid)
+            rows = some_rows(member.valid)
             if not len(rows):
                 continue
             logits, _ = self.ensemble.member(k, cross_fit.X, rows)
@@ -225,145 +221,6 @@ class ObservationNet:
         return self
 
 
-class MomentNet:
-    """Means and standard deviations of doses given x, and their residual correlation.
-
-    Attributes
-    ----------
-    mean_, sd_ : ndarray of shape (n_samples, n_treatments) or (n_folds, n_samples, n_treatments)
-        Out-of-fold, in the units of T; by fold for pairs of folds.
-    correlation_ : ndarray of shape (n_treatments, n_treatments)
-    share_floored_ : ndarray of shape (n_treatments,)
-        Share of rows in which x all but determines a treatment.
-    """
-
-    def fit(
-        self,
-        cross_fit: CrossFit,
-        t: np.ndarray,
-        is_binary: Sequence[bool],
-        settings: NuisanceSettings,
-    ) -> MomentNet:
-        """Train one network per fold by the likelihood of T.
-
-        Parameters
-        ----------
-        cross_fit : CrossFit
-        t : ndarray of shape (n_samples, n_treatments)
-        is_binary : sequence of bool
-            Treatments that are 0 or 1.
-        settings : NuisanceSettings
-
-        Returns
-        -------
-        self : MomentNet
-        """
-        self.is_binary = np.asarray(is_binary, dtype=bool)
-        self.range_ = t.min(axis=0), t.max(axis=0)
-        k = t.shape[1]
-        trained = cross_fit.train(
-            settings.recipe(2 * k),
-            _TreatmentLikelihood(torch.as_tensor(self.is_binary, device=cross_fit.options.device)),
-            t,
-            standardise=(~self.is_binary, np.zeros(0, dtype=bool)),
-            start=lambda rows: Start(np.zeros(2 * k)),
-            candidates=settings.candidates,
-            label="treatment",
-        )
-        self.ensemble, self.candidate_ = trained.ensemble, trained.candidate
-        self.units = trained.units
-        self.inflation_ = np.ones((cross_fit.n_members, k))
-        self.inflation_ = self._calibrate(cross_fit, t)
-
-        def moments(j: int, rows: np.ndarray) -> np.ndarray:
-            theta, _ = self.ensemble.member(j, cross_fit.X, rows)
-            return np.hstack(self._moments(theta, j))
-
-        self.mean_, self.sd_ = np.split(cross_fit.out_of_fold(moments), 2, axis=-1)
-        floor = np.where(
-            self.is_binary, BERNOULLI_SD, SD_FLOOR * trained.units.y_scale.max(axis=0)
-        )
-        known = self.sd_ > 0  # of pairs, a second stage's own fold is left out
-        residual = np.where(known, t - self.mean_, 0.0) / np.where(known, self.sd_, 1.0)
-        weight = np.broadcast_to(cross_fit.row_weight[:, None], residual.shape)[..., 0].ravel()
-        residual = residual.reshape(-1, k)
-        covariance = np.atleast_2d(np.cov(residual.T, aweights=weight))
-        sd = np.sqrt(np.diag(covariance))
-        self.correlation_ = covariance / np.outer(sd, sd)
-        seen = known.reshape(-1, k).any(axis=1)
-        floored = (self.sd_ <= 1.0001 * floor).reshape(-1, k)[seen]
-        self.share_floored_ = np.average(floored, axis=0, weights=weight[seen])
-        self.steps_ = residual_steps(
-            residual[seen], weight[seen], self.correlation_, self.is_binary
-        )
-        return self
-
-    def _moments(self, theta: np.ndarray, member: int) -> tuple[np.ndarray, np.ndarray]:
-        mean, log_variance = np.split(theta.astype(float), 2, axis=1)
-        scale = self.units.y_scale[member]
-        p = expit(mean)
-        sd = np.exp(0.5 * np.clip(log_variance, -LOG_VARIANCE_BOUND, LOG_VARIANCE_BOUND)) * scale
-        sd = np.maximum(sd * self.inflation_[member], SD_FLOOR * scale)
-        bernoulli_sd = np.sqrt(np.clip(p * (1 - p), BERNOULLI_SD**2, None))
-        return (
-            np.where(self.is_binary, p, self.units.y_loc[member] + scale * mean),
-            np.where(self.is_binary, bernoulli_sd, sd),
-        )
-
-    def _calibrate(self, cross_fit: CrossFit, t: np.ndarray) -> np.ndarray:
-        found = np.ones(self.inflation_.shape)
-        for k, member in enumerate(cross_fit.members):
-            rows = _some(member.valid)
-            if not len(rows):
-                continue
-            theta, _ = self.ensemble.member(k, cross_fit.X, rows)
-            mean, sd = self._moments(theta, k)
-            weight = cross_fit.row_weight[rows]
-            squares = np.average(((t[rows] - mean) / sd) ** 2, axis=0, weights=weight)
-            found[k] = np.sqrt(squares)
-        return found
-
-    def law(
-        self, units: EngineUnits, quadratic: bool, fold: int | None = None
-    ) -> MomentLaw | NodeLaw:
-        """Return what inference averages over.
-
-        Parameters
-        ----------
-        units : EngineUnits
-            In which inference computes.
-        quadratic : bool
-            Whether means and covariances are enough.
-        fold : int or None, default=None
-            Which a second stage may not see; None for a first stage.
-
-        Returns
-        -------
-        MomentLaw or NodeLaw
-        """
-        mean, sd = (m if fold is None else m[fold] for m in (self.mean_, self.sd_))
-        if quadratic:
-            return MomentLaw(units.treatments(mean), sd / units.t_scale, self.correlation_)
-        common = (self.steps_, self.is_binary, units.t_loc, units.t_scale)
-        return NodeLaw(mean, sd, *common, bounds=self.range_)
-
-    def predict(self, X: np.ndarray) -> np.ndarray:
-        """Average the members' means for new rows.
-
-        Parameters
-        ----------
-        X : ndarray of shape (n, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n, n_treatments)
-        """
-        out = []
-        for _, theta in self.ensemble.theta(X):
-            out.append(np.mean([self._moments(th, k)[0] for k, th in enumerate(theta)], axis=0))
-        return np.concatenate(out)
-
-
 def cross_entropy(module: nn.Module, batch: Batch) -> Tensor:
     """Compute the cross-entropy of each member.
 
@@ -379,21 +236,6 @@ def cross_entropy(module: nn.Module, batch: Batch) -> Tensor:
     logits = module(batch.X)
     loss = F.cross_entropy(logits.flatten(0, 1), batch.t.flatten(), reduction="none")
     return batch.mean(loss.view_as(batch.w))
-
-
-class _TreatmentLikelihood:
-    """Gaussian or Bernoulli negative log-likelihood of the treatments."""
-
-    def __init__(self, is_binary: Tensor):
-        self.is_binary = is_binary
-
-    def __call__(self, module: nn.Module, batch: Batch) -> Tensor:
-        mean, log_variance = module(batch.X).chunk(2, dim=-1)
-        log_variance = log_variance.clamp(-LOG_VARIANCE_BOUND, LOG_VARIANCE_BOUND)
-        gaussian = 0.5 * (log_variance + (batch.y - mean) ** 2 * torch.exp(-log_variance))
-        bernoulli = F.softplus(mean) - batch.y * mean
-        loss = torch.where(self.is_binary, bernoulli, gaussian).sum(-1)
-        return batch.mean(loss)
 
 
 def _log_shares(t: np.ndarray, weight: np.ndarray, n_arms: int) -> np.ndarray:
