@@ -50,6 +50,25 @@ class Units:
         return Units(self.y_loc[at], self.y_scale[at], self.t_loc[at], self.t_scale[at])
 
 
+def zero_of_affine(low: Tensor, high: Tensor, first: float, second: float) -> Tensor:
+    """Find the outcome at which a score that is affine in it is closest to zero.
+
+    Parameters
+    ----------
+    low, high : Tensor of shape (..., n_params)
+        Scores at two outcomes.
+    first, second : float
+        The outcomes.
+
+    Returns
+    -------
+    Tensor of shape (..., 1)
+    """
+    change = high - low
+    share = -(change * low).sum(-1) / (change**2).sum(-1)
+    return (first + (second - first) * share).unsqueeze(-1)
+
+
 class StructuralModel(BaseEstimator):
     """Give theta(x) its meaning.
 
@@ -58,6 +77,10 @@ class StructuralModel(BaseEstimator):
 
     Notes
     -----
+    Without ``mean``, the expected outcome is that at which the score ``l_theta`` is zero, where a
+    single outcome enters it affinely, as in squared errors and the likelihoods of generalized
+    linear models; ``fit`` looks for that by numbers. Other losses leave it open.
+
     ``loss`` sees y and T as they were given to ``fit``, and theta moves from its best constant on
     the scale on which single rows pull it, whatever the units of y and T are.
 
@@ -71,6 +94,8 @@ class StructuralModel(BaseEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {}
+    # two outcomes between which the score is affine, so that the loss implies the mean
+    implied_points_: tuple[float, float] | None = None
     # kind of outcome that the model takes, where it takes one only
     outcome_kind: ClassVar[str | None] = None
     diagonal_hessian: Any = False
@@ -281,11 +306,16 @@ class StructuralModel(BaseEstimator):
         return [(1.0, typical.expand(*theta.shape[:-1], -1))]
 
     @property
-    def has_mean(self) -> bool:
-        """Whether the model says which outcome it expects."""
+    def has_own_mean(self) -> bool:
+        """Whether the model defines the outcome that it expects."""
         own = type(self)
         base = StructuralModel
         return own.mean is not base.mean or own.batch_mean is not base.batch_mean
+
+    @property
+    def has_mean(self) -> bool:
+        """Whether the expected outcome is known: defined, or implied by the loss."""
+        return self.has_own_mean or self.implied_points_ is not None
 
     def batch_mean(self, theta: Tensor, t: Tensor) -> Tensor:
         """Compute the expected outcome of many rows.
@@ -305,10 +335,13 @@ class StructuralModel(BaseEstimator):
         n_axes, name = theta.dim() - 1, self.name_of("mean")
         if not self.has_mean:
             raise ModelError(
-                "effects and mean outcomes need to know which outcome is expected: define "
-                f"`mean(theta, t)` for {self!r}, or pass `mean=` beside a function; averages of "
-                "functions of theta, by `estimate(target)`, do without"
+                "effects and mean outcomes need to know which outcome is expected, which the "
+                f"loss of {self!r} does not imply: define `mean(theta, t)`, or pass `mean=` "
+                "beside a function; averages of functions of theta, by `estimate(target)`, do "
+                "without"
             )
+        if not self.has_own_mean:
+            return self._implied_mean(theta, t)
         t = t[..., 0] if self.scalar_t_ else t
         found = map_rows(self.mean, name, n_axes, theta, t, as_columns=self._as_columns)
         if self.scalar_y_:
@@ -320,6 +353,19 @@ class StructuralModel(BaseEstimator):
                 f"{shape}"
             )
         return found
+
+    def _implied_mean(self, theta: Tensor, t: Tensor) -> Tensor:
+        """Solve for the outcome at which the score, which is affine in it, is zero."""
+        assert self.implied_points_ is not None
+        first, second = self.implied_points_
+        keeps_graph = torch.is_grad_enabled()
+        with torch.enable_grad():
+            scores = [
+                self.batch_score(torch.full_like(theta[..., :1], y), t, theta)
+                for y in (first, second)
+            ]
+        found = zero_of_affine(scores[0], scores[1], first, second)
+        return found if keeps_graph else found.detach()
 
     def means_at(self, theta: Tensor, t: Tensor) -> Tensor:
         """Compute the expected outcomes of each row at several treatments.

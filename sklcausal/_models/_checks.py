@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sklcausal._models._anchor import minimise
-from sklcausal._models._base import StructuralModel
+from sklcausal._models._base import StructuralModel, zero_of_affine
 from sklcausal.exceptions import ModelError
 
 N_ROWS = 64
@@ -111,9 +111,39 @@ def check_model(model: StructuralModel, y: np.ndarray, t: np.ndarray, weight: np
         )
     constant, scores, hessian = minimise(model, y[rows], t[rows], weight[rows])
     _check_curvature(model, name, scores, hessian, constant)
-    if model.has_mean:
-        theta = torch.as_tensor(constant).expand(len(rows), -1)
+    theta = torch.as_tensor(constant).expand(len(rows), -1)
+    if model.has_own_mean:
         model.batch_mean(theta, dose)
+    elif model.symmetric_hessian and model.n_outcomes_ == 1:
+        spread = np.sqrt(np.abs(np.diag(np.linalg.pinv(hessian)) / len(rows)))
+        model.implied_points_ = _implied_points(model, y[rows, 0], dose, theta, spread)
+
+
+@torch.enable_grad()
+def _implied_points(
+    model: StructuralModel, y: np.ndarray, t: Tensor, theta: Tensor, spread: np.ndarray
+) -> tuple[float, float] | None:
+    """Find two outcomes between which the score is affine, and zero somewhere, in every row."""
+    low, high = np.quantile(y, [0.1, 0.9]) if len(np.unique(y)) > 2 else (y.min(), y.max())
+    if not low < high:
+        return None
+    noise = torch.randn(theta.shape, generator=torch.Generator().manual_seed(0)).double()
+    theta = theta + noise * torch.as_tensor(spread)
+    try:
+        at_low, at_high, middle = (
+            model.batch_score(torch.full_like(theta[:, :1], own), t, theta).detach()
+            for own in (low, high, (low + high) / 2)
+        )
+    except ModelError:
+        return None
+    size = torch.maximum(at_low.abs(), at_high.abs()).amax(0)
+    if not torch.isfinite(size).all():
+        return None
+    bent = (at_low + at_high - 2 * middle).abs().amax(0)
+    share = (zero_of_affine(at_low, at_high, float(low), float(high)) - low) / (high - low)
+    left = (at_low + share * (at_high - at_low)).abs().amax(0)
+    is_affine = (torch.maximum(bent, left) <= TOLERANCE * size).all()
+    return (float(low), float(high)) if is_affine and torch.isfinite(share).all() else None
 
 
 def _some_rows(t: np.ndarray, weight: np.ndarray) -> np.ndarray:

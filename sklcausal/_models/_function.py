@@ -54,7 +54,7 @@ class FunctionModel(StructuralModel):
         return ("model" if what == "loss" else "mean") if name == "<lambda>" else name
 
     @property
-    def has_mean(self) -> bool:
+    def has_own_mean(self) -> bool:
         """Whether there is a function for the mean."""
         return self.expected is not None
 

@@ -53,8 +53,8 @@ class HessianNet:
     """Regress the rows' Hessians on x, by matrices that cannot fail to be positive.
 
     The network gives a lower triangular matrix L with a positive diagonal, and ``L L'`` is fitted
-    by squared error to Hessians that were scaled to a unit diagonal on average. Given arms there
-    is one for each, which propensities combine.
+    by squared error to Hessians in coordinates in which their mean is the identity. Given arms
+    there is one for each, which propensities combine.
 
     Attributes
     ----------
@@ -98,9 +98,8 @@ class HessianNet:
         is_diagonal, p = hessians.ndim == 3, hessians.shape[2]
         matrices = hessians[..., None] * np.eye(p) if is_diagonal else hessians
         rows, columns = (np.arange(p),) * 2 if is_diagonal else np.tril_indices(p)
-        size = np.abs(np.diagonal(matrices, axis1=2, axis2=3)).mean(axis=(0, 1))
-        self.scale = 1 / np.sqrt(np.maximum(size, 1e-300))
-        scaled = matrices * np.outer(self.scale, self.scale)
+        whiten, back = _coordinates(matrices.mean(axis=(0, 1)), is_diagonal or self.entrywise)
+        scaled = whiten.T @ matrices @ whiten
         n_arms = 1 if propensity is None else propensity.shape[1]
         mean = scaled.mean(axis=(0, 1))[rows, columns]
         if not self.entrywise:
@@ -123,9 +122,7 @@ class HessianNet:
             total = np.einsum("na,naij->nij", share, found)
             return total.reshape(len(own), -1)
 
-        values = cross_fit.out_of_fold(evaluate).reshape(-1, p, p) / np.outer(
-            self.scale, self.scale
-        )
+        values = back.T @ cross_fit.out_of_fold(evaluate).reshape(-1, p, p) @ back
         self.values_: np.ndarray = (
             np.diagonal(values, axis1=1, axis2=2).copy() if is_diagonal else values
         )
@@ -165,6 +162,20 @@ class _MatrixLoss:
         own = torch.gather(found, 2, at).squeeze(2)[..., self.rows, self.columns]
         error = self.counts.to(own.device) * (own - batch.y) ** 2
         return batch.mean(0.5 * error.sum(-1))
+
+
+def _coordinates(mean: np.ndarray, is_plain: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return coordinates in which a mean matrix is the identity, and the way back.
+
+    Plain coordinates only make its diagonal one. In the others an error of the regression is
+    small beside the information of every direction, also of those that hold little of it.
+    """
+    size = 1 / np.sqrt(np.maximum(np.abs(np.diag(mean)), 1e-300))
+    if is_plain:
+        return np.diag(size), np.diag(1 / size)
+    values, vectors = np.linalg.eigh(mean * np.outer(size, size))
+    root = np.sqrt(np.maximum(np.abs(values), 1e-8 * np.abs(values).max()))
+    return size[:, None] * vectors / root, (root[:, None] * vectors.T) / size
 
 
 def _to_raw(mean: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:

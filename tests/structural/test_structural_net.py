@@ -235,10 +235,51 @@ def test_functions_do_as_models():
         model=lambda y, t, theta: 0.5 * (y - theta[0] - theta[1] * t) ** 2, n_params=2, **SMALL
     ).fit(X, T, y)
     target = {"slope": lambda theta: theta[1]}
-    gap = alone.estimate(target).estimate - own.estimate(target).estimate
-    assert abs(gap[0]) < 3 * own.estimate(target).std_error[0]
-    with pytest.raises(ModelError, match=r"define `mean\(theta, t\)`"):
-        alone.effect(X)
+    found, expected = alone.estimate(target), own.estimate(target)
+    np.testing.assert_allclose(found.estimate, expected.estimate, rtol=1e-6)
+    np.testing.assert_allclose(alone.effect(X), own.effect(X), rtol=1e-3)  # the loss implies it
+
+
+class WillingnessToPay(StructuralModel):
+    """A logit whose Hessian depends on the outcome, since the slope is an exponential."""
+
+    n_params = 2
+
+    def loss(self, y, t, theta):
+        index = theta[0] - torch.exp(theta[1]) * t
+        return torch.nn.functional.softplus(index) - y * index
+
+
+class WithMean(WillingnessToPay):
+    def mean(self, theta, t):
+        return torch.sigmoid(theta[0] - torch.exp(theta[1]) * t)
+
+
+def test_the_loss_implies_the_mean_where_the_score_is_affine_in_y():
+    rng = np.random.default_rng(1)
+    X, T = rng.normal(size=(800, 2)), 5 + rng.normal(size=800)
+    y = (rng.random(800) < 1 / (1 + np.exp(0.6 * T - 3 - 0.5 * X[:, 0]))).astype(float)
+    nets = [StructuralNet(model=m(), **SMALL).fit(X, T, y) for m in (WillingnessToPay, WithMean)]
+    assert [net.hessian_method_ for net in nets] == ["quadrature"] * 2
+    np.testing.assert_allclose(*(net.effect(X, T0=5, T1=4) for net in nets), rtol=1e-4)
+    for name in ("estimate", "std_error", "influence_values"):
+        found, expected = (getattr(net.estimate(T0=5, T1=4), name) for net in nets)
+        np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda y, t, th: (y / torch.exp(th[0] * t)) ** 2 + 2 * th[0] * t + th[1] ** 2,  # bent
+        lambda y, t, th: (y - th[0] * t) ** 2 + (y - th[1]) ** 2,  # two zeros
+        lambda y, t, th: torch.nn.functional.huber_loss(th[0] + th[1] * t, y, delta=0.5),
+    ],
+)
+def test_other_losses_leave_the_mean_open(loss):
+    X, T, y = draw_linear(200)
+    est = StructuralNet(model=loss, n_params=2, **{**TINY, "n_folds": 1}).fit(X, T, y)
+    with pytest.raises(ModelError, match=r"which the loss of the model model does not imply"):
+        est.effect(X)
 
 
 class Exponential(StructuralModel):
@@ -615,9 +656,16 @@ def test_own_models_of_bought_or_not_need_no_treatment_type(shop):
 
     with_mean = StructuralNet(model=buys, n_params=2, mean=chance, **TINY).fit(X, T, y)
     assert with_mean.contrasts_.treatments.kind == "dose"
-    alone = StructuralNet(model=buys, n_params=2, **{**TINY, "n_folds": 3})
+
+
+def test_learned_hessians_of_outcomes_that_nobody_expects_warn():
+    X, T, y = draw_linear(300)
+
+    def waiting(y, t, theta):
+        return (y * torch.exp(-theta[0] - theta[1] * t)) ** 2 + 2 * (theta[0] + theta[1] * t)
+
     with pytest.warns(UserWarning, match=r"standard errors may be too small; define `mean"):
-        alone.fit(X, T, y)
+        StructuralNet(model=waiting, n_params=2, **{**TINY, "n_folds": 3}).fit(X, T, y)
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e4])
