@@ -22,7 +22,7 @@ from typing import Any
 import _harness as harness
 import numpy as np
 from intervals import coverage_at_points, coverage_of_average, judge_points, mean_and_error
-from scipy.special import expit
+from scipy import special
 from scipy.stats import norm
 
 from sklcausal.datasets import make_pricing
@@ -39,7 +39,7 @@ def draw_joint(n: int, seed: int) -> tuple[Any, ...]:
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n, 5))
     discount = 0.5 * X[:, 0] + 0.5 * np.tanh(X[:, 1]) + rng.normal(size=n)
-    message = (rng.random(n) < expit(0.8 * X[:, 0] - 0.5 * X[:, 2])).astype(float)
+    message = (rng.random(n) < special.expit(0.8 * X[:, 0] - 0.5 * X[:, 2])).astype(float)
     level = -0.3 + 0.6 * X[:, 0] + 0.4 * np.sin(2 * X[:, 1])
     by_discount = 0.5 + 0.3 * np.tanh(X[:, 2])
     by_message = 0.4 * (X[:, 1] > 0) + 0.3 * X[:, 0]
@@ -47,7 +47,7 @@ def draw_joint(n: int, seed: int) -> tuple[Any, ...]:
         np.column_stack([discount, message]),
         np.column_stack([level, by_discount, by_message]),
     )
-    chance = expit(level + by_discount * discount + by_message * message)
+    chance = special.expit(level + by_discount * discount + by_message * message)
     return X, T, (rng.random(n) < chance).astype(float), theta
 
 
@@ -58,7 +58,7 @@ def draw(design: str, n: int, seed: int) -> tuple[Any, ...]:
     else:
         data = make_pricing(n, outcome=design, random_state=seed)
         X, T, y, theta = data.X, data.T, data.y, data.theta
-    link = np.exp if design == "count" else expit
+    link = np.exp if design == "count" else special.expit
     means = [link(theta[:, 0] + theta[:, 1:] @ np.atleast_1d(end)) for end in ENDS[design]]
     return X, T, y, means[1] - means[0]
 
@@ -79,7 +79,7 @@ def fit_regression(design: str, X: Any, T: Any, y: Any, test: Any, seed: int) ->
     """Fit a regression without interactions by maximum likelihood, with delta-method errors."""
     T = T.reshape(len(X), -1)
     Z, coef = np.column_stack([np.ones(len(X)), T, X]), np.zeros(1 + T.shape[1] + X.shape[1])
-    link = np.exp if design == "count" else expit
+    link = np.exp if design == "count" else special.expit
     for _ in range(30):
         mean = link(Z @ coef)
         slope = mean if design == "count" else mean * (1 - mean)

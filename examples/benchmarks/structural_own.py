@@ -24,8 +24,8 @@ import _harness as harness
 import numpy as np
 import torch
 from intervals import coverage_of_average
+from scipy import special
 from scipy.optimize import minimize
-from scipy.special import expit
 
 N_ROWS = 2000
 
@@ -37,7 +37,7 @@ def draw(design: str, n: int, seed: int) -> tuple[Any, ...]:
     if design == "willingness":
         T = 5 + 0.5 * X[:, 0] + rng.normal(size=n)
         level, log_slope = 3 + 0.5 * X[:, 0], np.log(0.6) + 0.3 * np.tanh(X[:, 1])
-        y = (rng.random(n) < expit(level - np.exp(log_slope) * T)).astype(float)
+        y = (rng.random(n) < special.expit(level - np.exp(log_slope) * T)).astype(float)
         return X, T, y, np.column_stack([level / np.exp(log_slope), log_slope])
     T = 0.5 * X[:, 0] + rng.normal(size=n)
     slope = 0.5 + 0.3 * np.tanh(X[:, 1])
