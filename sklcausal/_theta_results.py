@@ -203,9 +203,9 @@ class ThetaResults(BaseEffectEstimator):
         """Drop the covariates of the training rows, for smaller files.
 
         Treatments, outcomes, weights and what the networks say of each training row stay.
-        Effects, intervals and averages of the default contrasts stay, and of those that were
-        asked for before. New contrasts, targets of your own, default curves and projections need
-        the covariates and raise after this.
+        Effects and averages of contrasts stay. So do intervals of effects, of arms those of the
+        default contrasts and of contrasts that were asked for before. Targets of your own,
+        default curves and projections need the covariates and raise after this.
 
         Returns
         -------

@@ -55,8 +55,9 @@ class Basis:
     missing: str = ""
 
 
-# a basis, the contrasts and outcomes that it holds, and these as combinations of its outputs
-Part = tuple[Basis, np.ndarray, np.ndarray]
+# a basis, the contrasts and outcomes that it holds, and these as combinations of its outputs;
+# None where the combination is their derivative by the parameters of each row
+Part = tuple[Basis, np.ndarray, np.ndarray | None]
 
 
 class EffectProjection:
@@ -118,12 +119,14 @@ class EffectProjection:
         )
         if low is not None and high is not None:
             return self._slopes(high - low, needed)
+        if self.treatments.kind != "discrete":
+            return self._whole(contrast, needed)
         parts: list[Part] = []
         for c in range(contrast.n_contrasts):
             a, b = contrast.t0[0, c], contrast.t1[0, c]
             if np.array_equal(a, b):
                 continue
-            if self.treatments.kind == "discrete" and a > b:
+            if a > b:
                 a, b, sign = b, a, -1.0
             else:
                 sign = 1.0
@@ -137,6 +140,25 @@ class EffectProjection:
         if needed:
             self._check(parts)
         return parts
+
+    def _whole(self, contrast: Contrast, needed: bool) -> list[Part]:
+        """Project all parameters, through whose derivatives effects under a link are reached."""
+        (basis,) = self._made("parameters", None)
+        parts: list[Part] = [(basis, np.arange(contrast.n_contrasts * self.n_outcomes), None)]
+        if needed:
+            self._check(parts)
+        return parts
+
+    def _change(self, contrast: Contrast, theta: np.ndarray) -> np.ndarray:
+        """Differentiate the effects of rows by their parameters: (n, n_targets, n_params)."""
+        at = torch.as_tensor(theta, dtype=torch.float64, device="cpu")
+        found = []
+        for c in range(contrast.n_contrasts):
+            own = Contrast(contrast.t0[:, c : c + 1], contrast.t1[:, c : c + 1])
+            for m in range(self.n_outcomes):
+                target = MeanContrast(self.net.model, own, [m])
+                found.append(row_gradient(partial(target, rows=slice(None)), at))
+        return np.stack(found, axis=1)
 
     def _slopes(self, change: np.ndarray, needed: bool) -> list[Part]:
         """Combine the slopes, which are projected together."""
@@ -167,16 +189,16 @@ class EffectProjection:
                 )
             while len(self.bases) >= MOST_BASES:
                 self.bases.pop(next(iter(self.bases)))
-            self.bases[key] = self._make(pair)
+            self.bases[key] = self._make(pair, 0 if key == "parameters" else self.n_outcomes)
         return self.bases[key]
 
     # -- how a projection is made ---------------------------------------------------------
 
-    def _make(self, pair: Contrast | None) -> list[Basis]:
+    def _make(self, pair: Contrast | None, first: int) -> list[Basis]:
         assert self.X is not None
         held_out = [(k, np.flatnonzero(self.folds == k)) for k in range(self.n_folds)]
         members = [self.net.member(k, self.X, rows) for k, rows in held_out]
-        bases = self._targets(pair, members[0][0])
+        bases = self._targets(pair, first, members[0][0])
         counts, arms = self._count(pair)
         X = self.net.seen(self.X)
         importance = self.net.ensemble.importance(X.shape[1]).mean(axis=0)
@@ -197,10 +219,10 @@ class EffectProjection:
             )
         return bases
 
-    def _targets(self, pair: Contrast | None, theta: np.ndarray) -> list[Basis]:
+    def _targets(self, pair: Contrast | None, first: int, theta: np.ndarray) -> list[Basis]:
         """Group the outcomes of a pair by whether the networks' features need no factor."""
         if pair is None:
-            slopes = np.arange(self.n_outcomes, self.engine.model.n_params_)
+            slopes = np.arange(first, self.engine.model.n_params_)
             by_slope = self.net.sensitivity(0)[:, slopes] != 0
             return [
                 Basis(
@@ -298,11 +320,11 @@ class EffectProjection:
         -------
         low, high : ndarray of shape (n, n_contrasts, n_outcomes)
         """
-        is_linear = self.engine.model.linear_design(contrast.t0) is not None
+        if self.treatments.kind != "discrete":
+            return self._interval(X, contrast, alpha, seed)
         low = np.empty((len(X), contrast.n_contrasts, self.n_outcomes))
         high = np.empty_like(low)
-        groups = [(np.arange(len(X)), contrast)] if is_linear else contrast.groups(len(X))
-        for rows, own in groups:
+        for rows, own in contrast.groups(len(X)):
             low[rows], high[rows] = self._interval(X[rows], own, alpha, seed)
         return low, high
 
@@ -319,8 +341,15 @@ class EffectProjection:
             for basis, own, coef in parts:
                 assert basis.projection is not None
                 regressors = self._regressors(basis, X[rows], theta, features)
-                combine = coef[rows] if coef.ndim == 3 and len(coef) > 1 else coef
-                centre[rows, own], moves = basis.projection.evaluate(regressors, combine)
+                offset: Any = 0.0
+                if coef is None:
+                    at = theta.mean(axis=0)
+                    combine = self._change(contrast.of(rows), at)
+                    offset = effect[rows] - (combine @ at[:, :, None])[:, :, 0]
+                else:
+                    combine = coef[rows] if coef.ndim == 3 and len(coef) > 1 else coef
+                value, moves = basis.projection.evaluate(regressors, combine)
+                centre[rows, own] = value + offset
                 error[rows, own] = np.sqrt((moves**2).sum(axis=2))
                 if seed is not None:
                     largest[own] = np.maximum(largest[own], _largest_noise(moves, seed))
@@ -350,21 +379,27 @@ class EffectProjection:
         size = np.bincount(groups.codes)[groups.codes]
         share = csr_array((1 / size, groups.codes, np.arange(len(X) + 1)), (len(X), n_groups))
         by_member = np.zeros((self.net.ensemble.n_members, n_groups, n_targets))
-        means: list[Any] = [0.0] * len(parts)
+        totals: list[Any] = [0.0] * len(parts)
         for rows, theta, features in self.net.with_features(X):
             here = share[rows].T
             for k, own in enumerate(theta):
                 low, high = np.split(self.net.means(own[None], contrast.points), 2, axis=1)
                 by_member[k] += here @ (high - low).reshape(-1, n_targets)
-            for i, (basis, _, _) in enumerate(parts):
-                means[i] = means[i] + here @ self._regressors(basis, X[rows], theta, features)
+            for i, (basis, _, coef) in enumerate(parts):
+                own = self._regressors(basis, X[rows], theta, features)
+                if coef is None:
+                    assert basis.projection is not None
+                    change = self._change(contrast, theta.mean(axis=0))
+                    own = basis.projection.evaluate(own, change)[1].reshape(len(own), -1)
+                totals[i] = totals[i] + here @ own
         flat = by_member.reshape(len(by_member), -1)
         covariance = np.full((n_groups * n_targets,) * 2, np.nan)
         spread = np.atleast_2d(np.cov(flat.T)) / len(by_member)
-        for (basis, at, coef), mean in zip(parts, means, strict=True):
+        for (basis, at, coef), total in zip(parts, totals, strict=True):
             assert basis.projection is not None
             where = (np.arange(n_groups)[:, None] * n_targets + at).ravel()
-            moves = basis.projection.evaluate(mean, coef)[1].reshape(len(where), -1)
+            moves = total if coef is None else basis.projection.evaluate(total, coef)[1]
+            moves = moves.reshape(len(where), -1)
             covariance[np.ix_(where, where)] = moves @ moves.T + spread[np.ix_(where, where)]
         return Average(flat.mean(axis=0), covariance, len(X))
 

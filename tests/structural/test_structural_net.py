@@ -419,10 +419,41 @@ def test_dropped_rows_leave_what_was_asked(shop):
     assert len(pickle.dumps(est)) < size
     np.testing.assert_array_equal(est.effect_interval(shop.X[:5]), before)
     assert est.estimate(T0=5.0, T1=4.0).estimate == asked.estimate
-    with pytest.raises(IntervalNotAvailableError, match=r"`compact` has dropped; fit again"):
-        est.effect_interval(shop.X[:5], T0=5.0, T1=2.0)
+    low, high = est.effect_interval(shop.X[:5], T0=5.0, T1=2.0)  # doses need no more than before
+    assert (low < high).all()
     with pytest.raises(IntervalNotAvailableError, match=r"an average of a `target` needs the"):
         est.estimate(elasticity, T=5.0)
+
+
+def test_dropped_rows_leave_the_arms_that_were_asked():
+    data = make_confounded(300, random_state=0)
+    T = np.where(data.X[:, 0] > 0.8, 2, data.T)
+    est = StructuralNet(**TINY).fit(data.X, T, data.y).compact()
+    assert np.isfinite(est.effect_interval(data.X[:5])).all()
+    with pytest.raises(IntervalNotAvailableError, match=r"`compact` has dropped; fit again"):
+        est.effect_interval(data.X[:5], T0=1, T1=2)
+
+
+def test_every_row_may_have_doses_of_its_own_under_a_link(fitted, shop):
+    X, T = shop.X[:200], shop.T[:200]
+    bounds = fitted.effect_interval(X, T0=T, T1=T + 1)
+    for i in (0, 7):
+        alone = fitted.effect_interval(X[i : i + 1], T0=T[i], T1=T[i] + 1)
+        np.testing.assert_allclose(np.ravel(alone), [bound[i] for bound in bounds], rtol=1e-4)
+    index = shop.theta[:200, 0] + shop.theta[:200, 1] * np.stack([T, T + 1])
+    truth = np.diff(1 / (1 + np.exp(-index)), axis=0)[0]
+    assert np.mean((bounds[0] <= truth) & (truth <= bounds[1])) > 0.6  # a tiny network
+
+
+def test_averages_over_new_rows_know_the_covariance_of_contrasts():
+    data = make_pricing(400, random_state=0)
+    T = np.column_stack([data.T, data.X[:, 3] + np.random.default_rng(0).normal(size=400)])
+    est = StructuralNet(model=Logit(), **TINY).fit(data.X, T, data.y)
+    result = est.estimate(X=data.X[:50])
+    assert len(result.estimate) == 2
+    assert np.isfinite(result.covariance).all()
+    low, high = result.conf_int(simultaneous=True)
+    assert (high - low > np.subtract(*result.conf_int()[::-1])).all()
 
 
 def test_counts_of_a_dose_use_a_logarithm():
