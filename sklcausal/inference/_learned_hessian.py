@@ -19,6 +19,7 @@ from sklcausal.inference._hessian import expected_hessian
 from sklcausal.inference._nuisance import NuisanceSettings
 
 CHUNK = 65_536
+LEAST_ROOT = 0.05  # of the diagonal of L, where the mean is the identity
 
 
 def row_hessians(
@@ -53,7 +54,7 @@ class HessianNet:
     """Regress the rows' Hessians on x, by matrices that cannot fail to be positive.
 
     The network gives a lower triangular matrix L with a positive diagonal, and ``L L'`` is fitted
-    by squared error to Hessians in coordinates in which their mean is the identity. Given arms
+    by Stein's loss to Hessians in coordinates in which their mean is the identity. Given arms
     there is one for each, which propensities combine.
 
     Attributes
@@ -130,7 +131,11 @@ class HessianNet:
 
 
 class _MatrixLoss:
-    """Squared error of a matrix, of the arm that a row is in."""
+    """Error of a matrix, of the arm that a row is in.
+
+    Stein's loss ``tr(Lambda^-1 H) + log det Lambda`` is smallest at the mean of H too, but weighs
+    errors by what they do to the inverse; entries on their own have squared errors.
+    """
 
     def __init__(
         self, rows: np.ndarray, columns: np.ndarray, p: int, n_arms: int, entrywise: bool
@@ -143,25 +148,42 @@ class _MatrixLoss:
     def matrices(self, raw: Tensor) -> Tensor:
         """Turn outputs into matrices (..., n_arms, p, p)."""
         entries = raw.unflatten(-1, (self.n_arms, len(self.rows)))
-        found = torch.zeros(
-            (*entries.shape[:-1], self.p, self.p), dtype=raw.dtype, device=raw.device
-        )
         if self.entrywise:
-            found[..., self.rows, self.columns] = entries
-            found[..., self.columns, self.rows] = entries
-            return found
-        on_diagonal = (self.rows == self.columns).to(raw.device)
-        found[..., self.rows, self.columns] = torch.where(
-            on_diagonal, F.softplus(entries) + 1e-4, entries
-        )
-        return found @ found.transpose(-1, -2)
+            return self._symmetric(entries)
+        root = self._root(entries)
+        return root @ root.transpose(-1, -2)
 
     def __call__(self, module: nn.Module, batch: Batch) -> Tensor:
-        found = self.matrices(module(batch.X))
-        at = batch.t[..., None, None, None].expand(*batch.t.shape, 1, self.p, self.p)
-        own = torch.gather(found, 2, at).squeeze(2)[..., self.rows, self.columns]
-        error = self.counts.to(own.device) * (own - batch.y) ** 2
-        return batch.mean(0.5 * error.sum(-1))
+        raw = module(batch.X)
+        at = batch.t[..., None, None]
+        if self.entrywise:
+            found = self.matrices(raw)
+            own = torch.gather(found, 2, at[..., None].expand(*batch.t.shape, 1, self.p, self.p))
+            error = own.squeeze(2)[..., self.rows, self.columns] - batch.y
+            return batch.mean(0.5 * (self.counts.to(raw.device) * error**2).sum(-1))
+        entries = raw.unflatten(-1, (self.n_arms, len(self.rows)))
+        entries = torch.gather(entries, 2, at.expand(*batch.t.shape, 1, len(self.rows)))
+        root, own = self._root(entries.squeeze(2)), self._symmetric(batch.y)
+        inverse = torch.linalg.solve_triangular(
+            root, torch.eye(self.p, dtype=root.dtype, device=root.device), upper=False
+        )
+        trace = ((inverse @ own) * inverse).sum((-2, -1))
+        return batch.mean(0.5 * trace + root.diagonal(dim1=-2, dim2=-1).log().sum(-1))
+
+    def _root(self, entries: Tensor) -> Tensor:
+        """Turn entries (..., n_entries) into lower triangles with a positive diagonal."""
+        found = entries.new_zeros((*entries.shape[:-1], self.p, self.p))
+        on_diagonal = (self.rows == self.columns).to(entries.device)
+        found[..., self.rows, self.columns] = torch.where(
+            on_diagonal, F.softplus(entries) + LEAST_ROOT, entries
+        )
+        return found
+
+    def _symmetric(self, entries: Tensor) -> Tensor:
+        found = entries.new_zeros((*entries.shape[:-1], self.p, self.p))
+        found[..., self.rows, self.columns] = entries
+        found[..., self.columns, self.rows] = entries
+        return found
 
 
 def _coordinates(mean: np.ndarray, is_plain: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -183,5 +205,5 @@ def _to_raw(mean: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarr
     values, vectors = np.linalg.eigh(mean)
     root = np.linalg.cholesky((vectors * np.maximum(values, 1e-3)) @ vectors.T)
     raw: Any = root[rows, columns]
-    diagonal = np.maximum(raw - 1e-4, 1e-3)
+    diagonal = np.maximum(raw - LEAST_ROOT, 1e-3)
     return np.where(rows == columns, np.log(np.expm1(diagonal)), raw)

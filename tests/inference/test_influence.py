@@ -7,11 +7,15 @@ import pytest
 import torch
 from scipy.special import expit
 
+from sklcausal._contrasts import Contrast
 from sklcausal.exceptions import ModelError
 from sklcausal.inference import ArmLaw, InfluenceFunction, MomentLaw, NodeLaw
+from sklcausal.inference._balance import weigh_rows
 from sklcausal.inference._hessian import LawHessian
 from sklcausal.inference._influence import solve_hessian, whitening_of
 from sklcausal.inference._law import marginal_law
+from sklcausal.inference._targets import MeanContrast
+from sklcausal.inference._units import Affine
 from sklcausal.structural import (
     GeneralizedLinear,
     Linear,
@@ -368,6 +372,30 @@ def test_rows_solved_without_eigenvalues_agree_with_those_that_have_them():
     known = ~torch.isnan(some[:, 0])
     assert known[:5].all() and known[::50].all() and known.sum() < 100
     torch.testing.assert_close(some[known], every[known])
+
+
+def test_balance_counts_rows_by_weights_and_clusters():
+    rng = np.random.default_rng(15)
+    n = 60
+    X, theta = rng.normal(size=(n, 2)), rng.normal(size=(n, 2))
+    mean, sd = X[:, :1], np.ones((n, 1))
+    t, y = mean + rng.normal(size=(n, 1)), rng.normal(size=(n, 1))
+    weight = rng.integers(1, 5, size=n)
+    model = Linear().setup(Doses(1), Kinds("continuous"))
+    back = Affine(np.zeros((1, 2)), np.eye(2)[None])
+
+    def weigh(rows, weight, cluster):
+        law = LawHessian(MomentLaw(mean[rows], sd[rows], np.ones((1, 1))))
+        target = MeanContrast(model, Contrast(np.zeros((1, 1, 1)), np.ones((1, 1, 1))), [0])
+        known = model, y[rows], t[rows], theta[rows], law, back, np.ones(1), target, X[rows]
+        return weigh_rows(*known, ["a", "b"], weight, cluster)["imbalance"]
+
+    repeated = np.repeat(np.arange(n), weight)
+    by_cluster = weigh(repeated, np.ones(len(repeated)), repeated)
+    np.testing.assert_allclose(
+        weigh(np.arange(n), weight.astype(float), None)[:, 0], by_cluster[:, 0], rtol=0.02
+    )
+    assert np.abs(weigh(np.arange(n), np.ones(n), None)[:, 0] / by_cluster[:, 0] - 1).max() > 0.1
 
 
 def test_shapes_that_do_not_fit():

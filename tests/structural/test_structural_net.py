@@ -344,6 +344,27 @@ def test_every_way_to_the_hessian(hessian):
     assert est.hessian_method_ == est.diagnostics_["hessian_method"] == expected
 
 
+def test_learned_hessians_know_directions_that_hold_little_information():
+    # seen from 0, a dose around 30 leaves intercept and slope nearly collinear
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(1500, 2))
+    T = 30 + X[:, 0] + rng.normal(size=1500)
+    y = X[:, 0] + (1 + 0.5 * X[:, 1]) * (T - 30) + rng.normal(size=1500)
+    errors = [
+        StructuralNet(
+            model=lambda y, t, th: 0.5 * (y - th[0] - th[1] * t) ** 2,
+            n_params=2,
+            hessian=hessian,
+            **SMALL,
+        )
+        .fit(X, T, y)
+        .estimate(lambda th: th[1])
+        .std_error[0]
+        for hessian in ("structured", "cholesky")
+    ]
+    assert errors[1] > 0.85 * errors[0]  # .57 by squared errors of plain entries
+
+
 def test_entrywise_regression_warns():
     X, T, y = draw_linear(200)
     est = StructuralNet(model=Linear(), hessian="entrywise", **{**TINY, "n_folds": 3})
@@ -443,6 +464,10 @@ def test_every_row_may_have_doses_of_its_own_under_a_link(fitted, shop):
     index = shop.theta[:200, 0] + shop.theta[:200, 1] * np.stack([T, T + 1])
     truth = np.diff(1 / (1 + np.exp(-index)), axis=0)[0]
     assert np.mean((bounds[0] <= truth) & (truth <= bounds[1])) > 0.6  # a tiny network
+    width = bounds[1] - bounds[0]
+    centre = (bounds[1] + bounds[0]) / 2
+    assert (np.abs(centre - fitted.effect(X, T0=T, T1=T + 1)) < 0.5 * width + 1e-9).all()
+    assert np.median(np.abs(centre - truth) / width) < 0.25
 
 
 def test_averages_over_new_rows_know_the_covariance_of_contrasts():
