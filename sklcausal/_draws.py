@@ -16,6 +16,9 @@ from torch import Tensor
 from sklcausal._models._base import Units
 
 
+NUMBERS_AT_ONCE = 2**20  # of X that are gathered for the next batches
+
+
 class Batch(NamedTuple):
     """Rows that each member draws: the same number for all, padded with weight 0.
 
@@ -95,26 +98,28 @@ class TrainingData:
         self.X, self.t, self.y, self.w = X, t, y, w
         self.units = units
 
-    def draw(self, rows: Tensor, pad: Tensor, scales: _Scales) -> Batch:
-        """Gather rows for every member.
+    def draw(self, rows: Tensor, pad: Tensor, scales: _Scales) -> Iterator[Batch]:
+        """Gather the rows of several batches at once, since that takes as long as one.
 
         Parameters
         ----------
-        rows : Tensor of int of shape (n_members, n)
-        pad : Tensor of shape (n_members, n)
+        rows : Tensor of int of shape (n_batches, n_members, n)
+        pad : Tensor of shape (n_batches, n_members, n)
             1 for a row that counts and 0 for padding.
         scales : _Scales
 
-        Returns
-        -------
+        Yields
+        ------
         Batch
         """
         t, y = self.t[rows], self.y[rows] if self.y.dim() == 2 else self.y[scales.members, rows]
-        if t.dim() == 3:
+        if t.dim() == 4:
             t = (t - scales.t_loc) / scales.t_scale
         y = (y - scales.y_loc) / scales.y_scale
         w = self.w[rows] * pad
-        return Batch(self.X[rows], (t, y, w, (w > 0).sum(dim=1).clamp_min(1)))
+        n_rows = (w > 0).sum(dim=2).clamp_min(1)
+        for X, *targets in zip(self.X[rows], t, y, w, n_rows, strict=True):
+            yield Batch(X, (targets[0], targets[1], targets[2], targets[3]))
 
 
 class _Scales:
@@ -169,7 +174,12 @@ class Draws:
             # spread the padding over the batches, so that none is nearly empty
             spread = torch.arange(n_rows).reshape(self.size, self.n_batches).T.reshape(-1)
             index, pad = index[:, spread], pad[:, spread]
-        index, pad = index.to(device), pad.to(device)
-        for start in range(0, n_rows, self.size):
-            at = slice(start, start + self.size)
-            yield self.data.draw(index[:, at], pad[:, at], self.scales)
+        index, pad = (
+            a.to(device).unflatten(1, (self.n_batches, self.size)).transpose(0, 1).contiguous()
+            for a in (index, pad)
+        )
+        per_batch = len(self.rows) * self.size * self.data.X.shape[1]
+        together = max(1, NUMBERS_AT_ONCE // per_batch)
+        for start in range(0, self.n_batches, together):
+            at = slice(start, start + together)
+            yield from self.data.draw(index[at], pad[at], self.scales)
