@@ -15,7 +15,6 @@ from torch import Tensor
 
 from sklcausal._models._base import Units
 
-
 NUMBERS_AT_ONCE = 2**20  # of X that are gathered for the next batches
 
 
