@@ -156,7 +156,8 @@ class FirstStage:
     # -- nuisances --------------------------------------------------------------------------
 
     def _settings(self, candidates: Sequence[Candidate]) -> NuisanceSettings:
-        return NuisanceSettings(LAW_WIDTHS, self.activation, candidates, self.clip)
+        n_columns = self.model.n_params_ // self.model.n_outcomes_
+        return NuisanceSettings(LAW_WIDTHS, self.activation, candidates, self.clip, n_columns)
 
     def _quieter(self, cross_fit: CrossFit) -> CrossFit:
         patience = max(5, cross_fit.options.patience // 2)

@@ -83,6 +83,7 @@ class ThetaResults(BaseEffectEstimator):
     draw_seed_: int
     # -- what the base class asks for ---------------------------------------------------------
 
+    @torch.inference_mode(False)  # whatever the caller has set
     def _means(self, X: np.ndarray, t: np.ndarray) -> np.ndarray:
         net, out = self.effect_net_, []
         for rows, theta in net.theta(X):

@@ -94,6 +94,8 @@ class StructuralModel(BaseEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {}
+    # number of outcomes that `outcome_nodes` returns
+    n_outcome_nodes: ClassVar[int] = 1
     # two outcomes between which the score is affine, so that the loss implies the mean
     implied_points_: tuple[float, float] | None = None
     # kind of outcome that the model takes, where it takes one only
@@ -127,9 +129,9 @@ class StructuralModel(BaseEstimator):
         return f"{type(self).__name__}.{what}"
 
     @property
-    def _as_columns(self) -> dict[str, bool]:
+    def _as_columns(self) -> dict[Any, bool]:
         """Which functions of one row may be called with columns, as found at the first call."""
-        known: dict[str, bool] = self.__dict__.setdefault("as_columns_", {})
+        known: dict[Any, bool] = self.__dict__.setdefault("as_columns_", {})
         return known
 
     def setup(self, treatments: Treatments, outcomes: Outcomes) -> StructuralModel:
@@ -239,7 +241,7 @@ class StructuralModel(BaseEstimator):
         n_axes, name = theta.dim() - 1, self.name_of("loss")
         y, t = y[..., 0] if self.scalar_y_ else y, t[..., 0] if self.scalar_t_ else t
         known = self._as_columns
-        losses = map_rows(self.loss, name, n_axes, y, t, theta, as_columns=known)
+        losses = map_rows(self.loss, name, n_axes, y, t, theta, as_columns=known, key="loss")
         return check_scalar(losses, name, n_axes)
 
     def batch_score(self, y: Tensor, t: Tensor, theta: Tensor) -> Tensor:
@@ -300,10 +302,15 @@ class StructuralModel(BaseEstimator):
         list of tuple of float and Tensor of shape (..., n_outcomes)
             Shares and outcomes.
         """
-        if self.has_mean:
+        if self.has_own_mean:
             return [(1.0, self.batch_mean(theta, t))]
         typical = torch.as_tensor(self.typical_y_, dtype=theta.dtype, device=theta.device)
-        return [(1.0, typical.expand(*theta.shape[:-1], -1))]
+        typical = typical.expand(*theta.shape[:-1], -1)
+        if self.implied_points_ is None:
+            return [(1.0, typical)]
+        found = self._implied_mean(theta, t)
+        # where the outcome does not enter the score, any serves
+        return [(1.0, torch.where(torch.isfinite(found), found, typical))]
 
     @property
     def has_own_mean(self) -> bool:
@@ -336,14 +343,17 @@ class StructuralModel(BaseEstimator):
         if not self.has_mean:
             raise ModelError(
                 "effects and mean outcomes need to know which outcome is expected, which the "
-                f"loss of {self!r} does not imply: define `mean(theta, t)`, or pass `mean=` "
-                "beside a function; averages of functions of theta, by `estimate(target)`, do "
-                "without"
+                f"loss `{self.name_of('loss')}` does not imply: define `mean(theta, t)`, or pass "
+                "`mean=` beside a function; averages of functions of theta, by "
+                "`estimate(target)`, do without"
             )
         if not self.has_own_mean:
-            return self._implied_mean(theta, t)
+            found = self._implied_mean(theta, t)
+            self._check_implied(found, theta, t)
+            return found
         t = t[..., 0] if self.scalar_t_ else t
-        found = map_rows(self.mean, name, n_axes, theta, t, as_columns=self._as_columns)
+        known = self._as_columns
+        found = map_rows(self.mean, name, n_axes, theta, t, as_columns=known, key="mean")
         if self.scalar_y_:
             return check_scalar(found, name, n_axes).unsqueeze(-1)
         if not torch.is_tensor(found) or found.shape[n_axes:] != (self.n_outcomes_,):
@@ -353,6 +363,16 @@ class StructuralModel(BaseEstimator):
                 f"{shape}"
             )
         return found
+
+    def _check_implied(self, found: Tensor, theta: Tensor, t: Tensor) -> None:
+        bad = ~torch.isfinite(found.detach()[..., 0])
+        if bad.any():
+            at = t.expand(*bad.shape, *t.shape[theta.dim() - 1 :])[bad][0].tolist()
+            raise ModelError(
+                f"the loss `{self.name_of('loss')}` does not imply which outcome is expected at "
+                f"the treatment {at}, where the outcome does not enter its score; define "
+                "`mean(theta, t)`, or pass `mean=` beside a function"
+            )
 
     def _implied_mean(self, theta: Tensor, t: Tensor) -> Tensor:
         """Solve for the outcome at which the score, which is affine in it, is zero."""

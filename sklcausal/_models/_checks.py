@@ -14,6 +14,8 @@ from sklcausal.exceptions import ModelError
 
 N_ROWS = 64
 TOLERANCE = 1e-6
+N_PLACES = 9  # outcomes at which a score is looked at
+MOST_ROWS = 0.5  # of them must be usable
 
 
 def _tensors(*arrays: np.ndarray) -> list[Tensor]:
@@ -58,13 +60,15 @@ def follows_from_mean(
     first, dose, own = _tensors(y[rows], t[rows], theta[rows])
     second = first.flip(0)
     low, high = (_hessians(model, v, dose, own) for v in (first, second))
-    size = torch.maximum(low.abs(), high.abs()).max()
-    if (low - high).abs().max() <= TOLERANCE * size:
+    # every entry on the scale of its two parameters, whatever their units
+    scale = torch.maximum(low.abs(), high.abs()).diagonal(dim1=1, dim2=2).mean(0).sqrt()
+    size = (scale[:, None] * scale).clamp_min(1e-300)
+    if ((low - high).abs() / size).max() <= TOLERANCE:
         return True
     if not model.has_mean:
         return False
     middle = _hessians(model, (first + second) / 2, dose, own)
-    return bool((low + high - 2 * middle).abs().max() <= TOLERANCE * size)
+    return bool(((low + high - 2 * middle).abs() / size).max() <= TOLERANCE)
 
 
 def check_model(model: StructuralModel, y: np.ndarray, t: np.ndarray, weight: np.ndarray) -> None:
@@ -115,7 +119,7 @@ def check_model(model: StructuralModel, y: np.ndarray, t: np.ndarray, weight: np
     if model.has_own_mean:
         model.batch_mean(theta, dose)
     elif model.symmetric_hessian and model.n_outcomes_ == 1:
-        spread = np.sqrt(np.abs(np.diag(np.linalg.pinv(hessian)) / len(rows)))
+        spread = np.abs(np.linalg.lstsq(hessian, scores.T, rcond=None)[0]).max(axis=1)
         model.implied_points_ = _implied_points(model, y[rows, 0], dose, theta, spread)
 
 
@@ -123,27 +127,42 @@ def check_model(model: StructuralModel, y: np.ndarray, t: np.ndarray, weight: np
 def _implied_points(
     model: StructuralModel, y: np.ndarray, t: Tensor, theta: Tensor, spread: np.ndarray
 ) -> tuple[float, float] | None:
-    """Find two outcomes between which the score is affine, and zero somewhere, in every row."""
-    low, high = np.quantile(y, [0.1, 0.9]) if len(np.unique(y)) > 2 else (y.min(), y.max())
+    """Find two outcomes between which the score is affine, and zero somewhere, in every row.
+
+    Parameters move as far as the most extreme single row pulls them, so that a bend of the score
+    beyond which outcomes are seldom is seen as well.
+    """
+    low, high = float(y.min()), float(y.max())
     if not low < high:
         return None
     noise = torch.randn(theta.shape, generator=torch.Generator().manual_seed(0)).double()
-    theta = theta + noise * torch.as_tensor(spread)
-    try:
-        at_low, at_high, middle = (
-            model.batch_score(torch.full_like(theta[:, :1], own), t, theta).detach()
-            for own in (low, high, (low + high) / 2)
-        )
-    except ModelError:
-        return None
-    size = torch.maximum(at_low.abs(), at_high.abs()).amax(0)
-    if not torch.isfinite(size).all():
-        return None
-    bent = (at_low + at_high - 2 * middle).abs().amax(0)
-    share = (zero_of_affine(at_low, at_high, float(low), float(high)) - low) / (high - low)
-    left = (at_low + share * (at_high - at_low)).abs().amax(0)
-    is_affine = (torch.maximum(bent, left) <= TOLERANCE * size).all()
-    return (float(low), float(high)) if is_affine and torch.isfinite(share).all() else None
+    places = torch.linspace(0, 1, N_PLACES).tolist()
+    for far in (0.0, 0.1, 1.0):
+        at = theta + far * noise * torch.as_tensor(spread)
+        try:
+            scores = torch.stack(
+                [
+                    model.batch_score(
+                        torch.full_like(theta[:, :1], low + share * (high - low)), t, at
+                    ).detach()
+                    for share in places
+                ]
+            )
+        except ModelError:
+            return None
+        # far from the data an exponential may overflow, and without a slope there is no zero
+        usable = torch.isfinite(scores).all(0).all(-1) & (scores[-1] != scores[0]).any(-1)
+        if usable.double().mean() < MOST_ROWS:
+            return None
+        first, last = scores[0, usable], scores[-1, usable]
+        size = torch.maximum(first.abs(), last.abs()).clamp_min(1e-300)
+        line = torch.stack([first + share * (last - first) for share in places])
+        bent = ((scores[:, usable] - line).abs() / size).amax()
+        share = (zero_of_affine(first, last, low, high) - low) / (high - low)
+        left = ((first + share * (last - first)).abs() / (size * share.abs().clamp_min(1))).amax()
+        if torch.maximum(bent, left) > TOLERANCE:
+            return None
+    return low, high
 
 
 def _some_rows(t: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -183,7 +202,7 @@ def _check_curvature(
             "as sklcausal.structural.Quantile does"
         )
     sunk = np.flatnonzero(np.diag(hessian) < 0)
-    if len(sunk) == len(hessian):
+    if len(sunk):
         raise ModelError(
             f"`{name}` must be a loss, small where the fit is good, but it has no minimum: its "
             f"second derivative by theta[{sunk[0]}] is {hessian[sunk[0], sunk[0]]:.4g}; a "

@@ -82,7 +82,9 @@ class MomentModel(StructuralModel):
         """
         n_axes, name = theta.dim() - 1, self.name_of("moments")
         y, t = y[..., 0] if self.scalar_y_ else y, t[..., 0] if self.scalar_t_ else t
-        found = map_rows(self.moments, name, n_axes, y, t, theta, as_columns=self._as_columns)
+        found = map_rows(
+            self.moments, name, n_axes, y, t, theta, as_columns=self._as_columns, key="moments"
+        )
         if not torch.is_tensor(found) or found.shape[n_axes:] != (self.n_params_,):
             shape = tuple(found.shape[n_axes:]) if torch.is_tensor(found) else type(found).__name__
             raise ModelError(

@@ -57,6 +57,7 @@ class Tobit(IndexModel):
     outcome_kind = "continuous"
     n_further: ClassVar[int] = 1
     is_deviance: ClassVar[bool] = False
+    n_outcome_nodes: ClassVar[int] = N_NODES
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **IndexModel._parameter_constraints,

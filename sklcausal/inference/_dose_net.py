@@ -108,7 +108,7 @@ class MomentNet:
         floored = (self.sd_ <= 1.0001 * floor).reshape(-1, k)[seen]
         self.share_floored_ = np.average(floored, axis=0, weights=weight[seen])
         self.steps_ = residual_steps(
-            residual[seen], weight[seen], self.correlation_, self.is_binary
+            residual[seen], weight[seen], self.correlation_, self.is_binary, settings.n_columns
         )
         return self
 

@@ -66,7 +66,7 @@ class LawHessian:
         Tensor of shape (n, n_params) or (n, n_params, n_params)
         """
         start, step = rows.start or 0, rows.step or 1
-        size = max(1, NODES_AT_ONCE // self.law.n_nodes)
+        size = max(1, NODES_AT_ONCE // (self.law.n_nodes * model.n_outcome_nodes))
         found = []
         for at in range(0, len(theta), size):
             part = theta[at : at + size]

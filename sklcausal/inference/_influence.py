@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from sklcausal._models._base import StructuralModel
+from sklcausal.exceptions import ModelError
 from sklcausal.inference._hessian import Hessian
 from sklcausal.inference._targets import Target
 
@@ -49,7 +50,8 @@ class Corrections:
     step : ndarray of shape (n_samples, n_params)
         ``Lambda(x)^-1 l_theta``, of which every target takes its derivative.
     smallest_eigenvalue : float
-        Of Lambda(x), relative to its mean unless it is diagonal.
+        Of Lambda(x), relative to its mean unless it is diagonal, over the rows whose condition
+        number is known.
     n_regularised : int
         Number of rows of which Lambda(x) was lifted, because a direction held too little
         information.
@@ -222,6 +224,20 @@ def _solve_moments(jacobian: Tensor, moments: Tensor) -> tuple[Tensor, Tensor, i
     return solution, _ends(values.flip(1)), int(bad.sum())
 
 
+def _finite(hessian: Tensor, theta: Tensor, first: int, every: int = 1) -> Tensor:
+    """Refuse an expected Hessian that overflowed, and name the row."""
+    bad = ~torch.isfinite(hessian).flatten(1).all(dim=1)
+    if bad.any():
+        i = int(bad.nonzero()[0, 0])
+        shown = [round(v, 4) for v in theta[i].tolist()]
+        raise ModelError(
+            f"the expected Hessian must be finite, but is not in row {first + i * every} with "
+            f"theta = {shown}, in the units of training; scale treatments or outcomes down, or "
+            "train more strongly regularised"
+        )
+    return hessian
+
+
 @torch.enable_grad()  # whatever the caller has set
 def compute_corrections(
     model: StructuralModel,
@@ -257,14 +273,16 @@ def compute_corrections(
     whiten, every = None, 1 + len(y) // REFERENCE_ROWS
     if not model.diagonal_hessian and model.symmetric_hessian:
         some = slice(None, None, every)
-        whiten = whitening_of(hessian(model, torch.tensor(theta[some], dtype=torch.float64), some))
+        own = torch.tensor(theta[some], dtype=torch.float64)
+        whiten = whitening_of(_finite(hessian(model, own, some), own, 0, every))
     for start in range(0, len(y), CHUNK):
         at = slice(start, start + CHUNK)
         own = torch.as_tensor(theta[at], dtype=torch.float64)
         outcome = torch.as_tensor(y[at], dtype=torch.float64)
         dtype = torch.int64 if t.ndim == 1 else torch.float64
+        expected = _finite(hessian(model, own, at), own, start)
         score = model.batch_score(outcome, torch.as_tensor(t[at], dtype=dtype), own).detach()
-        step, values, count = solve_hessian(hessian(model, own, at), score, whiten, every)
+        step, values, count = solve_hessian(expected, score, whiten, every)
         steps.append(step.numpy())
         ends.append(values.numpy())
         n_regularised += count

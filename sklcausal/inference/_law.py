@@ -14,8 +14,13 @@ from scipy.stats import norm, qmc
 from torch import Tensor
 
 N_BINS = 25  # nodes of a single dose
-N_DOSE_NODES = 32  # of several doses, and at least four for each parameter
+N_DOSE_NODES = 32  # of several doses
 N_MIXED_NODES = 64  # where some treatments are 0 or 1, whose chances need finer steps
+NODES_PER_COLUMN = 8  # at least, of functions that nodes have to tell apart
+N_MARGINAL_NODES = 256  # of several treatments that do not depend on x
+N_GRID = 1024
+N_CORRECTIONS = 8
+MOST_LATENT = 0.999
 
 
 class TreatmentLaw(Protocol):
@@ -202,7 +207,8 @@ class NodeLaw:
     method : str, default='quadrature'
         How the nodes came about.
     bounds : tuple of ndarray of shape (n_treatments,), or None, default=None
-        Smallest and largest treatments, beyond which no node lies.
+        Smallest and largest treatments, beyond which no node lies: nodes that would are moved
+        there, so that rows near the ends have a little less spread.
     """
 
     def __init__(
@@ -321,13 +327,17 @@ def _spread(mean: Tensor, sd: Tensor, steps: Tensor) -> Tensor:
 
 
 def residual_steps(
-    residual: np.ndarray, weight: np.ndarray, correlation: np.ndarray, is_binary: np.ndarray
+    residual: np.ndarray,
+    weight: np.ndarray,
+    correlation: np.ndarray,
+    is_binary: np.ndarray,
+    n_columns: int = 1,
 ) -> np.ndarray:
     """Choose nodes that stand for standardised residuals.
 
-    A single treatment gets the means of 25 bins of equal weight. Several get the points of a
-    Gaussian copula with the quantiles of each: quasi-random, antithetic, and turned so that their
-    correlation is exact. Nodes have mean 0 and standard deviation 1.
+    A single treatment gets the means of 25 bins of equal weight. Several get points of a Gaussian
+    copula with the quantiles of each, quasi-random and antithetic; its correlation is chosen so
+    that quantiles correlate as the residuals do. Nodes have mean 0 and standard deviation 1.
 
     Parameters
     ----------
@@ -336,6 +346,8 @@ def residual_steps(
     correlation : ndarray of shape (n_treatments, n_treatments)
     is_binary : ndarray of bool of shape (n_treatments,)
         Treatments for which ranks are returned.
+    n_columns : int, default=1
+        Functions of the treatments that nodes have to tell apart.
 
     Returns
     -------
@@ -351,7 +363,9 @@ def residual_steps(
         size = np.bincount(bins, weight[order], minlength=N_BINS)
         steps = (total / np.where(size > 0, size, 1.0))[size > 0, None]
     else:
-        ranks = norm.cdf(_gaussian_nodes(correlation, bool(is_binary.any())))
+        latent = _latent_correlation(residual, weight, correlation)
+        base = N_MIXED_NODES if is_binary.any() else N_DOSE_NODES
+        ranks = norm.cdf(_gaussian_nodes(latent, max(base, NODES_PER_COLUMN * n_columns)))
         steps = np.empty_like(ranks)
         for j in range(k):
             steps[:, j] = _weighted_quantile(residual[:, j], weight, ranks[:, j])
@@ -369,10 +383,34 @@ def _weighted_quantile(values: np.ndarray, weight: np.ndarray, at: np.ndarray) -
     return np.interp(at, (np.cumsum(weight) - weight / 2) / weight.sum(), values)
 
 
-def _gaussian_nodes(correlation: np.ndarray, is_mixed: bool) -> np.ndarray:
+def _latent_correlation(
+    residual: np.ndarray, weight: np.ndarray, correlation: np.ndarray
+) -> np.ndarray:
+    """Find the correlation of normal scores whose quantiles correlate as the residuals do."""
+    k = residual.shape[1]
+    grid = (np.arange(N_GRID) + 0.5) / N_GRID
+    quantiles = [_weighted_quantile(own, weight, grid) for own in residual.T]
+    first, second = _gaussian_nodes(np.eye(2), N_GRID).T
+    latent = np.eye(k)
+    for i in range(k):
+        own = np.interp(norm.cdf(first), grid, quantiles[i])
+        for j in range(i):
+            rho, target = float(correlation[i, j]), float(correlation[i, j])
+            for _ in range(N_CORRECTIONS):
+                other = norm.cdf(rho * first + np.sqrt(1 - rho**2) * second)
+                found = np.corrcoef(own, np.interp(other, grid, quantiles[j]))[0, 1]
+                rho = float(np.clip(rho + target - found, -MOST_LATENT, MOST_LATENT))
+            latent[i, j] = latent[j, i] = rho
+    # pair by pair it may not be a correlation matrix
+    values, vectors = np.linalg.eigh(latent)
+    near = (vectors * np.maximum(values, 1e-6)) @ vectors.T
+    scale = np.sqrt(np.diag(near))
+    return near / np.outer(scale, scale)
+
+
+def _gaussian_nodes(correlation: np.ndarray, n_nodes: int) -> np.ndarray:
     """Choose equally weighted nodes with mean 0 and this covariance exactly."""
-    k = len(correlation)
-    half = max(N_MIXED_NODES if is_mixed else N_DOSE_NODES, 4 * (k + 1)) // 2
+    k, half = len(correlation), n_nodes // 2
     z = norm.ppf(np.clip(qmc.Halton(k, seed=0).random(half), 1e-6, 1 - 1e-6))
     z = np.vstack([z, -z])
     values, vectors = np.linalg.eigh(z.T @ z / len(z))
@@ -380,6 +418,15 @@ def _gaussian_nodes(correlation: np.ndarray, is_mixed: bool) -> np.ndarray:
     values, vectors = np.linalg.eigh(correlation)
     # rounding may leave an eigenvalue below 0 where treatments move together
     return white @ (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
+
+
+def _systematic(t: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Choose rows at equal distances of weight, ordered by their treatments."""
+    order = np.lexsort(t.T[::-1])
+    order = order[weight[order] > 0]
+    total = np.cumsum(weight[order])
+    at = (np.arange(N_MARGINAL_NODES) + 0.5) / N_MARGINAL_NODES * total[-1]
+    return order[np.minimum(np.searchsorted(total, at), len(order) - 1)]
 
 
 def marginal_law(
@@ -426,7 +473,12 @@ def marginal_law(
         law = MomentLaw((means - origin) / unit, sds / unit, correlation)
     else:
         binary = np.array([*is_binary], dtype=bool) if len(is_binary) else np.zeros(k, dtype=bool)
-        steps = residual_steps((t - mean) / sd, weight, correlation, binary)
+        if k == 1:
+            steps = residual_steps((t - mean) / sd, weight, correlation, binary)
+        else:
+            own = t[_systematic(t, weight)]
+            ranks = np.where(own > 0, 1 - mean / 2, (1 - mean) / 2)
+            steps = np.where(binary, ranks, (own - mean) / sd)
         ends = t.min(axis=0), t.max(axis=0)
         law = NodeLaw(means, sds, steps, binary, origin, unit, bounds=ends)
     law.method = "randomised"

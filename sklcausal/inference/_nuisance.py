@@ -38,12 +38,15 @@ class NuisanceSettings:
     candidates : sequence of Candidate
     clip : float
         Smallest probability of an arm, or of being observed.
+    n_columns : int
+        Functions of the doses that nodes of their law have to tell apart.
     """
 
     widths: Sequence[int]
     activation: str
     candidates: Sequence[Candidate]
     clip: float
+    n_columns: int = 1
 
     def recipe(self, n_out: int) -> Recipe:
         """Name the network.

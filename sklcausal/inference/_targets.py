@@ -261,7 +261,7 @@ class FunctionTarget(Target):
     ):
         self.functions, self.names, self.X, self.t = list(functions), list(names), X, t
         self.is_dose, self.law = is_dose, law
-        self.as_columns: dict[str, bool] = {}
+        self.as_columns: dict[Any, bool] = {}
         self.n_arguments = [
             count_arguments(f, name) for f, name in zip(functions, names, strict=True)
         ]
@@ -308,9 +308,13 @@ class FunctionTarget(Target):
         arguments = (theta, x, t[:, 0] if self.is_dose else t)
         columns = [
             check_scalar(
-                map_rows(function, name, 1, *arguments[:n], as_columns=self.as_columns), name, 1
+                map_rows(function, name, 1, *arguments[:n], as_columns=self.as_columns, key=i),
+                name,
+                1,
             )
-            for function, name, n in zip(self.functions, self.names, self.n_arguments, strict=True)
+            for i, (function, name, n) in enumerate(
+                zip(self.functions, self.names, self.n_arguments, strict=True)
+            )
         ]
         for name, column in zip(self.names, columns, strict=True):
             if theta.requires_grad and not column.requires_grad:

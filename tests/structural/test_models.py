@@ -123,16 +123,35 @@ def column_loss(y, t, theta):
 
 def across_loss(y, t, theta):
     # the last axis of a row's theta is another than that of many rows
-    return (y - torch.softmax(theta, -1)[0] * t) ** 2
+    return (y - torch.special.log_ndtr(torch.softmax(theta, -1)[0] * t)) ** 2
 
 
 def summed_loss(y, t, theta):
-    return (y - theta.sum() * t) ** 2
+    return (y - torch.special.log_ndtr(theta.sum() * t)) ** 2
+
+
+def rarely_summed_loss(y, t, theta):
+    # one of the rows that are looked at goes another way
+    total = torch.where(t > 2.3, theta.sum(), theta[0])
+    return (y - torch.special.log_ndtr(total + theta[1] * t)) ** 2
+
+
+def plain_loss(y, t, theta):
+    # vmap has rules for all of it, and does not loop
+    return (y - theta[0] - theta[1] * t) ** 2
 
 
 @pytest.mark.parametrize(
-    ("function", "as_columns"), [(column_loss, True), (across_loss, False), (summed_loss, False)]
+    ("function", "as_columns"),
+    [
+        (column_loss, True),
+        (across_loss, False),
+        (summed_loss, False),
+        (rarely_summed_loss, False),
+        (plain_loss, False),
+    ],
 )
+@pytest.mark.filterwarnings("ignore:There is a performance drop")
 def test_functions_are_called_with_columns_only_where_that_is_the_same(function, as_columns):
     class Own(StructuralModel):
         n_params = 2

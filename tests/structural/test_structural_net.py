@@ -273,13 +273,64 @@ def test_the_loss_implies_the_mean_where_the_score_is_affine_in_y():
         lambda y, t, th: (y / torch.exp(th[0] * t)) ** 2 + 2 * th[0] * t + th[1] ** 2,  # bent
         lambda y, t, th: (y - th[0] * t) ** 2 + (y - th[1]) ** 2,  # two zeros
         lambda y, t, th: torch.nn.functional.huber_loss(th[0] + th[1] * t, y, delta=0.5),
+        lambda y, t, th: torch.nn.functional.huber_loss(th[0] + th[1] * t, y, delta=5.0),
     ],
 )
 def test_other_losses_leave_the_mean_open(loss):
     X, T, y = draw_linear(200)
     est = StructuralNet(model=loss, n_params=2, **{**TINY, "n_folds": 1}).fit(X, T, y)
-    with pytest.raises(ModelError, match=r"which the loss of the model model does not imply"):
+    with pytest.raises(ModelError, match=r"which the loss `model` does not imply"):
         est.effect(X)
+
+
+def test_rare_counts_have_a_mean_too():
+    rng = np.random.default_rng(2)
+    X, T = rng.normal(size=(400, 2)), rng.normal(size=400)
+    y = rng.poisson(0.05, size=400).astype(float)
+    est = StructuralNet(
+        model=lambda y, t, th: torch.exp(th[0] + th[1] * t) - y * (th[0] + th[1] * t),
+        n_params=2,
+        **{**TINY, "n_folds": 1},
+    ).fit(X, T, y)
+    theta = est.parameters(X)
+    means = [np.exp(theta[:, 0] + theta[:, 1] * t) for t in (0, 1)]
+    np.testing.assert_allclose(est.effect(X, T0=0, T1=1), means[1] - means[0], rtol=0.2)
+
+
+def test_a_score_without_the_outcome_implies_no_mean():
+    X, T, y = draw_linear(200)
+    T[0] = 0.0
+    est = StructuralNet(model=lambda y, t, th: (y - th[0] * t) ** 2, n_params=1, **TINY)
+    est.fit(X, T, y)
+    assert np.isfinite(est.effect(X, T0=1, T1=2)).all()
+    with pytest.raises(ModelError, match=r"at the treatment \[0\.0\], where the outcome does not"):
+        est.effect(X, T0=0, T1=1)
+
+
+@pytest.mark.filterwarnings("ignore:There is a performance drop")
+def test_targets_of_one_name_are_kept_apart(fitted):
+    targets = [
+        lambda th: torch.special.log_ndtr(th[1]),
+        lambda th: torch.special.log_ndtr(torch.softmax(th, -1)[0]),
+    ]
+    both = fitted.estimate(targets, T=5.0)
+    for i, target in enumerate(targets):
+        assert fitted.estimate(target, T=5.0).estimate[0] == pytest.approx(both.estimate[i])
+
+
+@pytest.mark.parametrize("scale", [1.0, 100.0])
+def test_what_depends_on_y_is_seen_in_all_units(scale):
+    rng = np.random.default_rng(3)
+    X, T = rng.normal(size=(200, 2)), scale * rng.normal(size=200)
+    y = rng.normal(size=200) / scale
+
+    def normal(y, t, theta):
+        return theta[1] + 0.5 * ((y - theta[0] * t) * torch.exp(-theta[1])) ** 2
+
+    est = StructuralNet(
+        model=normal, n_params=2, mean=lambda th, t: th[0] * t, **{**TINY, "n_folds": 3}
+    )
+    assert est.fit(X, T, y).hessian_method_ == "cholesky"
 
 
 class Exponential(StructuralModel):
