@@ -162,6 +162,9 @@ class Contrasts:
             If it does not hold one finite number for each treatment.
         """
         names = list(self.treatments.names)
+        labels = getattr(value, "index", None)
+        if not callable(labels) and labels is not None and set(map(str, labels)) == set(names):
+            value = dict(zip(map(str, labels), np.asarray(value), strict=True))
         if isinstance(value, Mapping):
             value = self._by_name(value, name)
         point = np.asarray(self.mean if value is None else value)
@@ -182,6 +185,12 @@ class Contrasts:
         unknown = [key for key in value if str(key) not in names]
         if unknown:
             raise TargetError(f"`{name}` must name treatments out of {names}, got {unknown}")
+        several = [key for key, dose in value.items() if np.ndim(dose)]
+        if several:
+            raise TargetError(
+                f"`{name}` must hold a dose for each of {names}, got several for {several}; give "
+                f"an array of shape (n, {len(names)}) for doses of each row"
+            )
         assert self.mean is not None
         by_name = {str(key): dose for key, dose in value.items()}
         return [by_name.get(own, mean) for own, mean in zip(names, self.mean, strict=True)]

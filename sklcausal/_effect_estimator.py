@@ -146,7 +146,7 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         """Return what y is, as the parameter ``outcome``."""
         return self.outcome
 
-    def _check_kind(self, treatments: Treatments, T: np.ndarray) -> None:
+    def _check_kind(self, treatments: Treatments, T: np.ndarray, asked: str) -> None:
         """Refuse or warn of treatments that seem to be read as another kind than was meant."""
 
     def _has_own_model(self) -> bool:
@@ -355,7 +355,8 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         InferenceResult
-            Estimates, groups in sorted order, contrasts or targets within, outcomes within;
+            Estimates, groups sorted or in the order of categories, contrasts or targets within,
+            outcomes within;
             effects are in outcome units.
 
         Raises

@@ -55,8 +55,9 @@ class Treatments:
         columns = getattr(T, "columns", None)
         if columns is None or len(self.names) < 2:
             return T
-        if all(isinstance(c, (int, np.integer)) for c in columns):
-            return T  # numbered by pandas, not named
+        unnamed = self.names == tuple(f"T{j}" for j in range(len(self.names)))
+        if unnamed or list(columns) == list(range(len(columns))):
+            return T  # without names in fit, or numbered by pandas
         came = {str(c): c for c in columns}
         if set(came) != set(self.names) or len(columns) != len(self.names):
             raise TargetError(

@@ -259,7 +259,7 @@ def check_fit_data(
         control=estimator.control,
         names=names["T"],
     )
-    estimator._check_kind(treatments, T)
+    estimator._check_kind(treatments, T, treatment_type)
     kind = estimator._outcome_kind()
     unasked = estimator.treatment_type == "auto" and isinstance(kind, str)
     # a model of the user's own, or one that takes a binary outcome, settles the question

@@ -394,7 +394,7 @@ class ThetaResults(BaseEffectEstimator):
         IntervalNotAvailableError
             If the estimator was fitted with ``n_folds=1``, or `compact` was called.
         TargetError
-            If a policy names unknown treatments, or seems to be formed by T or y.
+            If a policy names unknown treatments, or is formed by T or y.
         """
         check_is_fitted(self)
         self._inference("`policy_value`")
@@ -437,9 +437,8 @@ class ThetaResults(BaseEffectEstimator):
         given = policy(self._as_given(rows.X)) if callable(policy) else policy
         points = self.contrasts_.points(given, name, len(rows.X))
         if points.ndim == 2 and len(points) > 1:
-            net = self.law_net_
-            mean = net.mean_ if isinstance(net, MomentNet) else rows.t.mean(axis=0)
-            refuse_received(points, rows.t, mean, name)
+            engine = self._inference("`policy_value`")
+            refuse_received(points, rows.t, np.nan_to_num(engine.y), name)
         if points.ndim == 1 and len(points) > 1:
             engine = self._inference("`policy_value`")
             assert engine.propensity is not None

@@ -28,7 +28,7 @@ class NegativeBinomial(IndexModel):
 
     Attributes
     ----------
-    dispersion_ : float
+    dispersion_ : ndarray of shape (n_outcomes,)
         The dispersion that is used.
 
     Notes

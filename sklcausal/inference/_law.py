@@ -18,7 +18,6 @@ N_DOSE_NODES = 32  # of several doses
 N_MIXED_NODES = 64  # where some treatments are 0 or 1, whose chances need finer steps
 NODES_PER_COLUMN = 8  # at least, of functions that nodes have to tell apart
 N_MARGINAL_NODES = 256  # of several treatments that do not depend on x
-N_GRID = 1024
 N_CORRECTIONS = 8
 MOST_LATENT = 0.999
 
@@ -337,7 +336,7 @@ def residual_steps(
 
     A single treatment gets the means of 25 bins of equal weight. Several get points of a Gaussian
     copula with the quantiles of each, quasi-random and antithetic; its correlation is chosen so
-    that quantiles correlate as the residuals do. Nodes have mean 0 and standard deviation 1.
+    that the nodes correlate as the residuals do. Nodes have mean 0 and standard deviation 1.
 
     Parameters
     ----------
@@ -363,61 +362,49 @@ def residual_steps(
         size = np.bincount(bins, weight[order], minlength=N_BINS)
         steps = (total / np.where(size > 0, size, 1.0))[size > 0, None]
     else:
-        latent = _latent_correlation(residual, weight, correlation)
         base = N_MIXED_NODES if is_binary.any() else N_DOSE_NODES
-        ranks = norm.cdf(_gaussian_nodes(latent, max(base, NODES_PER_COLUMN * n_columns)))
-        steps = np.empty_like(ranks)
-        for j in range(k):
-            steps[:, j] = _weighted_quantile(residual[:, j], weight, ranks[:, j])
-            if is_binary[j]:  # even ranks, so that shares are those of the probabilities
-                steps[:, j] = (ranks[:, j].argsort().argsort() + 0.5) / len(ranks)
+        white = _white_nodes(k, max(base, NODES_PER_COLUMN * n_columns))
+        quantiles = [_quantiles_of(own, weight) for own in residual.T]
+        latent = correlation
+        for _ in range(N_CORRECTIONS):
+            ranks = norm.cdf(white @ _root(latent))
+            steps = np.column_stack(
+                [np.interp(at, *own) for own, at in zip(quantiles, ranks.T, strict=True)]
+            )
+            gap = correlation - np.corrcoef(steps.T)
+            latent = np.clip(latent + gap, -MOST_LATENT, MOST_LATENT)
+        # even ranks, so that shares are those of the probabilities
+        even = (ranks.argsort(axis=0).argsort(axis=0) + 0.5) / len(ranks)
+        steps = np.where(is_binary, even, steps)
     spread = steps.std(axis=0)
     standard = (steps - steps.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
     return np.where(is_binary, steps, standard)
 
 
-def _weighted_quantile(values: np.ndarray, weight: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Interpolate between ordered values that stand at the middle of their weights."""
+def _quantiles_of(values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Order values and place each at the middle of its weight: ranks and values, for interp."""
     order = np.argsort(values[weight > 0])
     values, weight = values[weight > 0][order], weight[weight > 0][order]
-    return np.interp(at, (np.cumsum(weight) - weight / 2) / weight.sum(), values)
+    return (np.cumsum(weight) - weight / 2) / weight.sum(), values
 
 
-def _latent_correlation(
-    residual: np.ndarray, weight: np.ndarray, correlation: np.ndarray
-) -> np.ndarray:
-    """Find the correlation of normal scores whose quantiles correlate as the residuals do."""
-    k = residual.shape[1]
-    grid = (np.arange(N_GRID) + 0.5) / N_GRID
-    quantiles = [_weighted_quantile(own, weight, grid) for own in residual.T]
-    first, second = _gaussian_nodes(np.eye(2), N_GRID).T
-    latent = np.eye(k)
-    for i in range(k):
-        own = np.interp(norm.cdf(first), grid, quantiles[i])
-        for j in range(i):
-            rho, target = float(correlation[i, j]), float(correlation[i, j])
-            for _ in range(N_CORRECTIONS):
-                other = norm.cdf(rho * first + np.sqrt(1 - rho**2) * second)
-                found = np.corrcoef(own, np.interp(other, grid, quantiles[j]))[0, 1]
-                rho = float(np.clip(rho + target - found, -MOST_LATENT, MOST_LATENT))
-            latent[i, j] = latent[j, i] = rho
-    # pair by pair it may not be a correlation matrix
-    values, vectors = np.linalg.eigh(latent)
-    near = (vectors * np.maximum(values, 1e-6)) @ vectors.T
+def _root(correlation: np.ndarray) -> np.ndarray:
+    """Return a symmetric root of the nearest matrix that may be a correlation."""
+    np.fill_diagonal(correlation := correlation.copy(), 1.0)
+    values, vectors = np.linalg.eigh(correlation)
+    near = (vectors * np.maximum(values, 1e-9)) @ vectors.T
     scale = np.sqrt(np.diag(near))
-    return near / np.outer(scale, scale)
+    values, vectors = np.linalg.eigh(near / np.outer(scale, scale))
+    return (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
 
 
-def _gaussian_nodes(correlation: np.ndarray, n_nodes: int) -> np.ndarray:
-    """Choose equally weighted nodes with mean 0 and this covariance exactly."""
-    k, half = len(correlation), n_nodes // 2
-    z = norm.ppf(np.clip(qmc.Halton(k, seed=0).random(half), 1e-6, 1 - 1e-6))
+def _white_nodes(k: int, n_nodes: int) -> np.ndarray:
+    """Choose equally weighted normal nodes with mean 0 and covariance 1 exactly."""
+    uniform = qmc.Halton(k, seed=0).random(n_nodes // 2)
+    z = norm.ppf(np.clip(uniform, 1e-6, 1 - 1e-6))
     z = np.vstack([z, -z])
     values, vectors = np.linalg.eigh(z.T @ z / len(z))
-    white = z @ (vectors / np.sqrt(values)) @ vectors.T
-    values, vectors = np.linalg.eigh(correlation)
-    # rounding may leave an eigenvalue below 0 where treatments move together
-    return white @ (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
+    return z @ (vectors / np.sqrt(values)) @ vectors.T
 
 
 def _systematic(t: np.ndarray, weight: np.ndarray) -> np.ndarray:

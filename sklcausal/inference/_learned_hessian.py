@@ -99,12 +99,19 @@ class HessianNet:
         is_diagonal, p = hessians.ndim == 3, hessians.shape[2]
         matrices = hessians[..., None] * np.eye(p) if is_diagonal else hessians
         rows, columns = (np.arange(p),) * 2 if is_diagonal else np.tril_indices(p)
-        whiten, back = _coordinates(matrices.mean(axis=(0, 1)), is_diagonal or self.entrywise)
-        scaled = whiten.T @ matrices @ whiten
+        # each member has coordinates of its own, from the rows that it is trained on
+        scaled, back = np.empty_like(matrices), []
+        for k, member in enumerate(cross_fit.members):
+            own = member.train
+            mean = np.average(matrices[k, own], axis=0, weights=cross_fit.row_weight[own])
+            whiten, undo = _coordinates(mean, is_diagonal or self.entrywise)
+            scaled[k] = whiten.T @ matrices[k] @ whiten
+            back.append(undo)
         n_arms = 1 if propensity is None else propensity.shape[1]
-        mean = scaled.mean(axis=(0, 1))[rows, columns]
+        # there the mean is the identity, from which all start
+        mean = np.eye(p)[rows, columns]
         if not self.entrywise:
-            mean = _to_raw(scaled.mean(axis=(0, 1)), rows, columns)
+            mean = _to_raw(np.eye(p), rows, columns)
         loss = _MatrixLoss(rows, columns, p, n_arms, self.entrywise)
         trained = cross_fit.train(
             settings.recipe(n_arms * len(rows)),
@@ -121,9 +128,9 @@ class HessianNet:
             found = loss.matrices(torch.as_tensor(raw)).numpy()
             share = np.ones((len(own), 1)) if propensity is None else propensity[own]
             total = np.einsum("na,naij->nij", share, found)
-            return total.reshape(len(own), -1)
+            return (back[k].T @ total @ back[k]).reshape(len(own), -1)
 
-        values = back.T @ cross_fit.out_of_fold(evaluate).reshape(-1, p, p) @ back
+        values = cross_fit.out_of_fold(evaluate).reshape(-1, p, p)
         self.values_: np.ndarray = (
             np.diagonal(values, axis1=1, axis2=2).copy() if is_diagonal else values
         )

@@ -8,11 +8,13 @@ import numpy as np
 
 from sklcausal.exceptions import TargetError
 
-SAME_DOSE = 0.5  # correlation of a policy's doses with those received, given x
+SAME = 0.999  # correlation of a policy's doses with what happened
 
 
-def refuse_received(points: np.ndarray, t: np.ndarray, mean: np.ndarray, name: str) -> None:
-    """Refuse doses that follow those received, beyond what x tells of them.
+def refuse_received(points: np.ndarray, t: np.ndarray, y: np.ndarray, name: str) -> None:
+    """Refuse doses that are those received, or outcomes, but for origin and scale.
+
+    Doses that hold them along with noise pass unnoticed.
 
     Parameters
     ----------
@@ -20,23 +22,25 @@ def refuse_received(points: np.ndarray, t: np.ndarray, mean: np.ndarray, name: s
         Doses of the policy.
     t : ndarray of shape (n, n_treatments)
         Doses received.
-    mean : ndarray of shape (n, n_treatments) or (n_treatments,)
-        Mean of the doses received, given x.
+    y : ndarray of shape (n, n_outcomes)
+        Outcomes.
     name : str
         Name of the argument, for the message.
 
     Raises
     ------
     TargetError
-        If they do.
+        If they are.
     """
-    residual = t - mean
-    design = np.column_stack([np.ones(len(points)), np.broadcast_to(mean, t.shape)])
-    left = points - design @ np.linalg.lstsq(design, points, rcond=None)[0]
-    size = np.sqrt((left**2).sum(axis=0) * (residual**2).sum(axis=0))
-    alike = np.abs((left * residual).sum(axis=0)) > SAME_DOSE * size
-    if (alike & (size > 0)).any():
+    happened = np.hstack([t, y])
+    parts = [own - own.mean(axis=0) for own in (points, happened)]
+    sizes = [np.sqrt((own**2).sum(axis=0)) for own in parts]
+    scale = np.outer(*sizes)
+    alike = np.abs(parts[0].T @ parts[1]) / np.where(scale > 0, scale, np.inf)
+    if alike.max() > SAME:
+        column, other = np.unravel_index(alike.argmax(), alike.shape)
+        came = f"`T`, column {other}" if other < t.shape[1] else "`y`"
         raise TargetError(
-            f"`{name}` must be a function of covariates observed before the treatment, but its "
-            "doses follow those that were received, beyond what covariates tell of them"
+            f"`{name}` must be a function of covariates observed before the treatment, got doses "
+            f"(column {column}) that correlate with {came} by {alike.max():.4f}"
         )

@@ -43,9 +43,10 @@ class StructuralNet(BaseThetaEstimator):
     n_params : int or None, default=None
         Number of parameters, where ``model`` is a function.
     mean : callable or None, default=None
-        ``mean(theta, t)`` of one row, where ``model`` is a function; without it there is no
-        `effect`, and averages of functions of the parameters only, whose standard errors may be
-        too small where the Hessian depends on the outcome.
+        ``mean(theta, t)`` of one row, where ``model`` is a function. None takes the outcome at
+        which the score is zero, where that enters it affinely; for other losses there is no
+        `effect` without it, and standard errors of averages of functions of the parameters may
+        be too small where the Hessian depends on the outcome.
     assignment : {'observational', 'randomised'}, default='observational'
         'randomised' takes T as independent of x, so that its law is not learned.
     hessian : {'auto', 'structured', 'cholesky', 'entrywise'}, default='auto'
@@ -148,12 +149,11 @@ class StructuralNet(BaseThetaEstimator):
     def _has_own_model(self) -> bool:
         return self.model is not None
 
-    def _check_kind(self, treatments: Treatments, T: np.ndarray) -> None:
+    def _check_kind(self, treatments: Treatments, T: np.ndarray, asked: str) -> None:
         arms = treatments.arms
         if self.model is None or isinstance(self.model, PotentialOutcomes) or arms is None:
             return
-        asked = self.treatment_type != "auto" or self.treatments is not None
-        if asked or T.dtype.kind not in "iuf":
+        if asked != "auto" or self.treatments is not None or T.dtype.kind not in "iuf":
             return
         is_ready = isinstance(self.model, IndexModel)
         if len(arms) == 2 if is_ready else arms.tolist() == list(range(len(arms))):

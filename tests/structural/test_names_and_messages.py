@@ -58,6 +58,12 @@ def test_doses_by_the_names_of_their_treatments(mixed):
     by_name = est.effect(X, T0={"price": 0.0}, T1={"price": 1.0})
     mean = float(T["advert"].mean())
     np.testing.assert_allclose(by_name, est.effect(X, T0=[0.0, mean], T1=[1.0, mean]))
+    np.testing.assert_allclose(
+        est.effect(X, T0=T.mean()[["advert", "price"]], T1=T.mean() + [1.0, 0.0]),
+        est.effect(X, T0=T.mean().to_numpy(), T1=T.mean().to_numpy() + [1.0, 0.0]),
+    )
+    with pytest.raises(TargetError, match=r"`T0` must hold a dose for each of"):
+        est.effect(X, T0={"price": [0.0, 1.0]})
     with pytest.raises(TargetError, match=r"must name treatments out of .*, got \['cost'\]"):
         est.effect(X, T0={"cost": 0.0}, T1={"price": 1.0})
 
@@ -100,7 +106,7 @@ def test_policies_get_frames_and_may_not_follow_what_was_received(mixed):
     given = est.policy_value(np.column_stack([X["age"], 0 * X["age"]]))
     np.testing.assert_allclose(value.estimate, given.estimate)
     with pytest.raises(
-        TargetError, match=r"`policy` must be a function of covariates .* its doses"
+        TargetError, match=r"`policy` must be a function of covariates .* by 1\.0000"
     ):
         est.policy_value(T + 0.5)
 
