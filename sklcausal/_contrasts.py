@@ -162,6 +162,7 @@ class Contrasts:
             If it does not hold one finite number for each treatment.
         """
         names = list(self.treatments.names)
+        value = self.treatments.in_order(value, name)
         labels = getattr(value, "index", None)
         if not callable(labels) and labels is not None and set(map(str, labels)) == set(names):
             value = dict(zip(map(str, labels), np.asarray(value), strict=True))
@@ -170,6 +171,8 @@ class Contrasts:
         point = np.asarray(self.mean if value is None else value)
         if point.dtype.kind not in "biuf" or point.size != len(names):
             allowed = "be a dose, or hold one for each row,"
+            if np.ndim(value) == 1:
+                allowed = "be a single dose here, the same for everybody,"
             if self.treatments.kind == "simultaneous":
                 allowed = f"hold a dose for each of {names}, be a dict of such doses, or have "
                 allowed += f"shape (n, {len(names)}),"

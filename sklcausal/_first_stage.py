@@ -243,23 +243,29 @@ class FirstStage:
             return self.hessian
         known = self.model.structured_hessian
         if known is None:
-            known = follows_from_mean(self.model, self.y, self.t, theta)
+            known = self.model.spreads_outcomes or follows_from_mean(
+                self.model, self.y, self.t, theta
+            )
         if not known and not self.model.symmetric_hessian:
             self._refuse_moments()
-        if not known and not self.model.has_mean and self.hessian == "auto":
+        if not known and self.model.structured_hessian is None and self.hessian == "auto":
+            remedy = "define `outcome_nodes(theta, t)` in a StructuralModel"
+            if not self.model.has_mean:
+                remedy = f"define `mean(theta, t)`, or, where that is not enough, {remedy[7:]}"
             warnings.warn(
-                f"{self.model!r} says no expected outcome and its Hessian depends on the outcome, "
-                "so that the expected Hessian is learned from noisy ones: standard errors may be "
-                "too small; define `mean(theta, t)`, or pass `mean=` beside a function",
+                f"the Hessian of {self.model!r} depends on the outcome, so that the expected "
+                "Hessian is learned from noisy ones: standard errors of averages may be too "
+                f"small; {remedy}",
                 UserWarning,
                 stacklevel=7,
             )
         if self.hessian == "auto":
             return "structured" if known else "cholesky"
-        if not known and (self.model.structured_hessian is False or not self.model.has_mean):
+        if not known:
             raise ValueError(
                 "`hessian='structured'` needs a model whose expected Hessian follows from its "
-                f"mean, which that of {self.model!r} does not; use 'auto' or 'cholesky'"
+                f"mean, which that of {self.model!r} does not; use 'auto' or 'cholesky', or "
+                "define `outcome_nodes(theta, t)`"
             )
         return "structured"
 

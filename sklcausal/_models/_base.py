@@ -84,6 +84,12 @@ class StructuralModel(BaseEstimator):
     ``loss`` sees y and T as they were given to ``fit``, and theta moves from its best constant on
     the scale on which single rows pull it, whatever the units of y and T are.
 
+    A model of one's own defines ``n_params`` and ``loss``; ``mean`` where the loss does not imply
+    it; ``start`` where training should not begin at zero; and ``outcome_nodes`` where the Hessian
+    is not affine in the outcome: for a normal error of standard deviation s,
+    ``[(0.5, mean - s), (0.5, mean + s)]`` averages a quadratic exactly. The other methods have
+    defaults that serve.
+
     Arrays of rows go through `batch_loss` and `batch_mean`, whose shapes are those of one row
     behind any number of leading axes. By default they map `loss` and `mean` over the rows with
     ``torch.func.vmap``; a model that is written with broadcasting overrides them.
@@ -311,6 +317,11 @@ class StructuralModel(BaseEstimator):
         found = self._implied_mean(theta, t)
         # where the outcome does not enter the score, any serves
         return [(1.0, torch.where(torch.isfinite(found), found, typical))]
+
+    @property
+    def spreads_outcomes(self) -> bool:
+        """Whether the model says over which outcomes its Hessian is averaged."""
+        return type(self).outcome_nodes is not StructuralModel.outcome_nodes
 
     @property
     def has_own_mean(self) -> bool:

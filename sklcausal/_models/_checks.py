@@ -15,6 +15,11 @@ from sklcausal.exceptions import ModelError
 N_ROWS = 64
 TOLERANCE = 1e-6
 N_PLACES = 9  # outcomes at which a score is looked at
+_NO_MINIMUM = (
+    "`{name}` must be a loss, small where the fit is good, but it has no minimum: its second "
+    "derivative by theta[{j}] is {value:.4g}; a likelihood or an objective that is to be large "
+    "needs a minus sign"
+)
 MOST_ROWS = 0.5  # of them must be usable
 
 
@@ -113,11 +118,12 @@ def check_model(model: StructuralModel, y: np.ndarray, t: np.ndarray, weight: np
             f"`{name}` must depend on theta through torch functions, but nothing of what it "
             "returned can be differentiated by theta"
         )
+    _check_start(model, name, outcome, dose, start)
     constant, scores, hessian = minimise(model, y[rows], t[rows], weight[rows])
     _check_curvature(model, name, scores, hessian, constant)
     theta = torch.as_tensor(constant).expand(len(rows), -1)
     if model.has_own_mean:
-        model.batch_mean(theta, dose)
+        _check_mean(model, theta, dose)
     elif model.symmetric_hessian and model.n_outcomes_ == 1:
         spread = np.abs(np.linalg.lstsq(hessian, scores.T, rcond=None)[0]).max(axis=1)
         model.implied_points_ = _implied_points(model, y[rows, 0], dose, theta, spread)
@@ -165,6 +171,25 @@ def _implied_points(
     return low, high
 
 
+def _check_start(model: StructuralModel, name: str, y: Tensor, t: Tensor, start: Tensor) -> None:
+    """Refuse a loss that bends down in all parameters, of which Newton steps lead nowhere."""
+    hessian = _hessians(model, y, t, start.expand(len(y), -1)).mean(0).diagonal()
+    if (hessian < 0).all():
+        raise ModelError(_NO_MINIMUM.format(name=name, j=0, value=float(hessian[0])))
+
+
+def _check_mean(model: StructuralModel, theta: Tensor, t: Tensor) -> None:
+    """Refuse a mean that no treatment moves."""
+    noise = torch.randn(theta.shape, generator=torch.Generator().manual_seed(0)).double()
+    at = theta + 0.1 * noise * theta.abs().clamp_min(1.0)
+    given, turned = model.batch_mean(at, t), model.batch_mean(at, t.flip(0))
+    if torch.equal(given, turned) and not torch.equal(t, t.flip(0)):
+        raise ModelError(
+            f"`{model.name_of('mean')}` must depend on the treatment `t`, but is the same at all "
+            "treatments in the data, so that there would be no effects"
+        )
+
+
 def _some_rows(t: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Take rows with weight at even distances, and some of every arm."""
     seen = np.flatnonzero(weight > 0)
@@ -203,11 +228,8 @@ def _check_curvature(
         )
     sunk = np.flatnonzero(np.diag(hessian) < 0)
     if len(sunk):
-        raise ModelError(
-            f"`{name}` must be a loss, small where the fit is good, but it has no minimum: its "
-            f"second derivative by theta[{sunk[0]}] is {hessian[sunk[0], sunk[0]]:.4g}; a "
-            "likelihood or an objective that is to be large needs a minus sign"
-        )
+        value = hessian[sunk[0], sunk[0]]
+        raise ModelError(_NO_MINIMUM.format(name=name, j=sunk[0], value=value))
     scale = np.sqrt(np.abs(np.diag(hessian)))
     values, vectors = np.linalg.eigh(hessian / np.outer(scale, scale))
     if values[0] < 1e-9 * values[-1]:

@@ -19,7 +19,8 @@ class MomentModel(StructuralModel):
 
     A subclass sets ``n_params`` and defines ``moments``, as many as there are parameters. The
     expected Jacobian ``Lambda(x) = E[dg/dtheta | x]`` takes the place of the Hessian; it need not
-    be symmetric. Influence values need no loss; training does.
+    be symmetric. Influence values need no loss; training by `StructuralNet` does, such as squared
+    errors, and then defines ``loss`` as well.
 
     References
     ----------

@@ -12,6 +12,7 @@ import numpy as np
 from sklcausal.exceptions import OverlapWarning, TargetError
 from sklcausal.inference._engine import Engine
 
+MAX_IMBALANCE = 6.0  # standard errors, the largest of a few dozen
 MAX_CLIPPED = 0.02
 ALL_BUT_ALL = 0.95
 
@@ -77,7 +78,8 @@ def warn_of_overlap(diagnostics: dict[str, Any], clip: float) -> None:
     Warns
     -----
     OverlapWarning
-        If that is so in more than 2 % of the rows.
+        If that is so in more than 2 % of the rows, or a treatment that was said to be randomised
+        depends on x.
     """
     determined = diagnostics.get("share_determined", {})
     if determined and max(determined.values()) > ALL_BUT_ALL:
@@ -86,6 +88,16 @@ def warn_of_overlap(diagnostics: dict[str, Any], clip: float) -> None:
             f"`T` must vary given x, but x determines {name!r} in "
             f"{100 * determined[name]:.0f} % of the rows, so that the data cannot tell what it "
             "does; drop columns of X that are made from the treatment"
+        )
+    imbalance = diagnostics.get("largest_imbalance", 0.0)
+    if diagnostics.get("hessian_method") == "randomised" and imbalance > MAX_IMBALANCE:
+        column = diagnostics["largest_imbalance_at"][1]
+        warnings.warn(
+            "`assignment='randomised'` says that the treatment does not depend on X, but the "
+            f"weights that follow from that are out of balance by {imbalance:.1f} standard errors "
+            f"({column}); use 'observational' unless the treatment was drawn by lot",
+            OverlapWarning,
+            stacklevel=6,
         )
     fixed = [name for name, share in determined.items() if share > MAX_CLIPPED]
     if fixed:

@@ -15,6 +15,7 @@ from sklcausal.datasets import make_confounded, make_pricing
 from sklcausal.exceptions import (
     IntervalNotAvailableError,
     ModelError,
+    OverlapWarning,
     TargetError,
 )
 from sklcausal.representation import TARNet
@@ -318,6 +319,7 @@ def test_targets_of_one_name_are_kept_apart(fitted):
         assert fitted.estimate(target, T=5.0).estimate[0] == pytest.approx(both.estimate[i])
 
 
+@pytest.mark.filterwarnings("ignore:the Hessian of")
 @pytest.mark.parametrize("scale", [1.0, 100.0])
 def test_what_depends_on_y_is_seen_in_all_units(scale):
     rng = np.random.default_rng(3)
@@ -346,6 +348,69 @@ class Exponential(StructuralModel):
         return torch.exp(theta[0] + theta[1] * t) * 0.886227
 
 
+class Spread(StructuralModel):
+    """A normal likelihood, whose Hessian is quadratic in the outcome."""
+
+    n_params = 2
+
+    def loss(self, y, t, theta):
+        return theta[1] + 0.5 * ((y - theta[0] * t) * torch.exp(-theta[1])) ** 2
+
+    def mean(self, theta, t):
+        return theta[0] * t
+
+    def outcome_nodes(self, theta, t):
+        mean, sd = theta[..., :1] * t, torch.exp(theta[..., 1:])
+        return [(0.5, mean - sd), (0.5, mean + sd)]
+
+
+def test_outcome_nodes_average_a_hessian_that_is_not_affine():
+    rng = np.random.default_rng(4)
+    X, T = rng.normal(size=(1500, 2)), 2 + rng.normal(size=1500)
+    log_sd = -0.3 + 0.3 * X[:, 0]
+    y = (1 + 0.3 * X[:, 1]) * T + np.exp(log_sd) * rng.normal(size=1500)
+    est = StructuralNet(model=Spread(), **SMALL).fit(X, T, y)
+    assert est.hessian_method_ == "quadrature"
+    result = est.estimate([lambda th: th[0], lambda th: th[1]])
+    np.testing.assert_allclose(result.estimate, [1, -0.3], atol=4 * result.std_error.max())
+    with pytest.raises(ValueError, match=r"or define `outcome_nodes\(theta, t\)`"):
+        StructuralNet(model=Exponential(), hessian="structured", **TINY).fit(X, T, abs(y))
+
+
+def test_a_mean_without_effects_is_refused():
+    X, T, y = draw_linear(60)
+
+    def level(theta, t):
+        return theta[0]
+
+    est = StructuralNet(
+        model=lambda y, t, th: (y - th[0] - th[1] * t) ** 2, n_params=2, mean=level, **TINY
+    )
+    with pytest.raises(ModelError, match=r"`level` must depend on the treatment `t`"):
+        est.fit(X, T, y)
+
+
+def test_likelihoods_without_a_minus_sign_are_named():
+    X, T, y = draw_linear(60)
+
+    def likelihood(y, t, th):
+        index = th[0] + th[1] * t
+        return (y > 0) * index - torch.nn.functional.softplus(index)
+
+    with pytest.raises(ModelError, match=r"`likelihood` must be a loss, .* needs a minus sign"):
+        StructuralNet(model=likelihood, n_params=2, **TINY).fit(X, T, y)
+
+
+def test_doses_that_depend_on_x_are_not_randomised():
+    rng = np.random.default_rng(5)
+    X = rng.normal(size=(400, 2))
+    T = 2 * X[:, 0] + 0.5 * rng.normal(size=400)
+    y = T + rng.normal(size=400)
+    with pytest.warns(OverlapWarning, match=r"`assignment='randomised'` says that the treatment"):
+        StructuralNet(assignment="randomised", **TINY).fit(X, T, y)
+
+
+@pytest.mark.filterwarnings("ignore:the Hessian of")
 def test_hessians_that_do_not_follow_from_the_mean_are_learned():
     rng = np.random.default_rng(0)
     X, T = rng.normal(size=(1500, 2)), rng.normal(size=1500)
@@ -436,6 +501,7 @@ def test_randomised_prices_need_no_network(outcome):
     assert np.ptp(arms.propensity_, axis=0).max() == 0
 
 
+@pytest.mark.filterwarnings("ignore:`assignment='randomised'` says")
 def test_diagnostics_say_what_the_weights_do():
     X, T, y = draw_linear(3000)
     est = StructuralNet(model=Linear(), **SMALL).fit(X, T, y)
@@ -667,6 +733,7 @@ def test_a_dose_that_x_determines_is_refused():
 # -- double robustness --------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:`assignment='randomised'` says")
 @pytest.mark.parametrize("wrong", ["outcome", "treatment"])
 def test_one_wrong_part_leaves_the_average_slope(wrong):
     # T ~ N(10 + x, 1), where a ridge on the Hessian would keep a third of the bias
@@ -771,7 +838,7 @@ def test_learned_hessians_of_outcomes_that_nobody_expects_warn():
     def waiting(y, t, theta):
         return (y * torch.exp(-theta[0] - theta[1] * t)) ** 2 + 2 * (theta[0] + theta[1] * t)
 
-    with pytest.warns(UserWarning, match=r"standard errors may be too small; define `mean"):
+    with pytest.warns(UserWarning, match=r"may be too small; define `mean"):
         StructuralNet(model=waiting, n_params=2, **{**TINY, "n_folds": 3}).fit(X, T, y)
 
 
