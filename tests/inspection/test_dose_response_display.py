@@ -312,7 +312,7 @@ def test_bad_estimators(dosed, several, shop):
 
 def test_a_model_without_mean(shop):
     def loss(y, t, theta):
-        return (y - theta[0] - theta[1] * t) ** 2
+        return (y - theta[0] - theta[1] * t) ** 2 + (y - theta[1]) ** 2  # two zeros
 
     net = StructuralNet(model=loss, n_params=2, hessian="structured", **TINY)
     with pytest.raises(ModelError, match="need to know which outcome is expected"):

@@ -267,7 +267,7 @@ def test_bad_estimators(two_arms):
 
 def test_a_model_without_mean(two_arms):
     def loss(y, t, theta):
-        return (y - theta[0] - theta[1] * t) ** 2
+        return (y - theta[0] - theta[1] * t) ** 2 + (y - theta[1]) ** 2  # two zeros
 
     _, X, _, y = two_arms
     dose = np.random.RandomState(0).normal(size=len(X))
