@@ -34,21 +34,6 @@ class Units:
     t_loc: np.ndarray
     t_scale: np.ndarray
 
-    def of(self, member: int) -> Units:
-        """Return the units of one member.
-
-        Parameters
-        ----------
-        member : int
-            Position of the member.
-
-        Returns
-        -------
-        Units
-        """
-        at = [member]
-        return Units(self.y_loc[at], self.y_scale[at], self.t_loc[at], self.t_scale[at])
-
 
 def zero_of_affine(low: Tensor, high: Tensor, first: float, second: float) -> Tensor:
     """Find the outcome at which a score that is affine in it is closest to zero.

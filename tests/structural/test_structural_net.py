@@ -275,6 +275,7 @@ def test_the_loss_implies_the_mean_where_the_score_is_affine_in_y():
         lambda y, t, th: (y - th[0] * t) ** 2 + (y - th[1]) ** 2,  # two zeros
         lambda y, t, th: torch.nn.functional.huber_loss(th[0] + th[1] * t, y, delta=0.5),
         lambda y, t, th: torch.nn.functional.huber_loss(th[0] + th[1] * t, y, delta=5.0),
+        lambda y, t, th: torch.nn.functional.huber_loss(th[0] + th[1] * t, y, delta=12.0),
     ],
 )
 def test_other_losses_leave_the_mean_open(loss):
