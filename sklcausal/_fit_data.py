@@ -22,6 +22,7 @@ from sklcausal._kinds import check_outcomes, check_treatments, is_categorical, l
 from sklcausal._sklearn_compat import with_readable_names
 from sklcausal.exceptions import TargetError
 from sklcausal.targets import (
+    NUISANCE_FIELDS,
     as_column_array,
     check_lengths,
     check_same_index,
@@ -114,6 +115,7 @@ def collect_fields(estimator: Any, T: Any, y: Any, **extra: Any) -> dict[str, An
     if y is not None:
         raise TargetError("`y` must be None when `T` holds packed targets, got both")
     packed = unpack_targets(T)
+    packed = {name: value for name, value in packed.items() if name not in NUISANCE_FIELDS}
     unknown = sorted(set(packed) - {"T", "y", *estimator._fields})
     if unknown:
         raise TargetError(

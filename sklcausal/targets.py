@@ -17,6 +17,8 @@ from sklcausal.exceptions import TargetError
 __all__ = ["is_packed", "pack_targets", "unpack_targets"]
 
 _RESERVED = ("T", "y")
+# Fields for scorers, that estimators pass over when they are fitted.
+NUISANCE_FIELDS = ("nuisance_outcome_mean", "nuisance_propensity", "nuisance_treatments")
 _KINDS = {
     "S": "bytes",
     "U": "strings",

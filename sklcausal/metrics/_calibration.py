@@ -1,0 +1,244 @@
+"""Whether predicted effects are as large as effects are."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sklcausal.inference import InferenceResult
+from sklcausal.inference._averages import covariance_of_moves
+from sklcausal.metrics._docs import fill_docs
+from sklcausal.metrics._inputs import Study, read_study
+from sklcausal.metrics._losses import arm_scores, contrast_scores
+from sklcausal.metrics._policy import read_cluster
+
+MIN_ROWS = 2
+
+
+class GroupEffects(InferenceResult):
+    """Average effects of groups of people, with what was predicted for them.
+
+    Returned by `gates`; it takes the parameters of `InferenceResult`, to which it adds one.
+
+    Parameters
+    ----------
+    *args : object
+        Passed to `InferenceResult`.
+    predicted : ndarray of shape (n_targets,)
+        Mean predicted effect of each group, in outcome units.
+    **kwargs : object
+        Passed to `InferenceResult`.
+
+    Attributes
+    ----------
+    predicted : ndarray of shape (n_targets,)
+        Mean predicted effect of each group, in outcome units.
+    """
+
+    def __init__(self, *args: Any, predicted: np.ndarray, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.predicted = predicted
+
+
+def _groups(effect: np.ndarray, weight: np.ndarray, n_groups: int) -> np.ndarray:
+    """Number groups of about equal weight by size of the effect, ties together."""
+    places = np.unique(effect, return_inverse=True)[1]
+    mass = np.bincount(places, weight)
+    middle = mass.cumsum() - mass / 2
+    group = np.minimum((middle / mass.sum() * n_groups).astype(int), n_groups - 1)
+    return np.unique(group, return_inverse=True)[1][places]
+
+
+@fill_docs
+def gates(
+    T: Any,
+    y: Any,
+    effect: Any,
+    *,
+    n_groups: int = 5,
+    outcome_mean: Any = None,
+    propensity: Any = None,
+    treatments: Any = None,
+    control: Any = None,
+    clip: float = 0.01,
+    sample_weight: Any = None,
+    cluster: Any = None,
+) -> GroupEffects:
+    """Estimate average effects of groups by the size of their predicted effects.
+
+    Where predictions are right, the averages follow them; where they tell nothing, all groups
+    have the same.
+
+    Parameters
+    ----------
+    {T}
+    {y}
+    {effect}
+    n_groups : int, default=5
+        Groups of about equal size. Rows with the same prediction stay together, so that there may
+        be fewer.
+    {nuisances}
+    {arms}
+    {clip}
+    {sample_weight}
+    {cluster}
+
+    Returns
+    -------
+    GroupEffects
+        For each contrast and outcome the groups from the smallest to the largest predictions, in
+        outcome units; ``predicted`` holds the mean prediction of each.
+
+    Raises
+    ------
+    {raises}
+
+    Notes
+    -----
+    The standard errors take predictions as given: they must come from other rows than these.
+
+    References
+    ----------
+    .. [1] Chernozhukov, Demirer, Duflo, Fernández-Val, "Fisher-Schultz lecture: generic machine
+       learning inference on heterogeneous treatment effects in randomized experiments",
+       Econometrica 2025, arXiv 1712.04802, section 2.3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklcausal.metrics import gates
+    >>> T, y = np.tile([0, 1], 20), np.tile([0.0, 1.0, 0.0, 3.0], 10)
+    >>> effect = np.tile([1.0, 1.0, 3.0, 3.0], 10)
+    >>> gates(T, y, effect, n_groups=2).predicted
+    array([1., 3.])
+    """
+    if isinstance(n_groups, bool) or not isinstance(n_groups, int) or n_groups < 2:
+        raise ValueError(f"`n_groups` must be an integer of at least 2, got {n_groups!r}")
+    study = read_study(T, y, treatments, control, sample_weight)
+    predictions = study.read_effect(effect)
+    scores = contrast_scores(study, arm_scores(study, outcome_mean, propensity, clip))
+    columns = list(np.ndindex(*predictions.shape[1:]))
+    estimates, moves, predicted, names = [], [], [], []
+    for (c, m), name in zip(columns, study.column_names(), strict=True):
+        group = _groups(predictions[:, c, m], study.weight, n_groups)
+        size = int(group.max()) + 1
+        _check_sizes(group, study, n_groups)
+        mass = np.bincount(group, study.weight)
+        mean = np.bincount(group, study.weight * scores[:, c, m]) / mass
+        share = np.eye(size)[group] * study.weight[:, None] / mass
+        estimates.append(mean)
+        moves.append(share * (scores[:, c, m, None] - mean))
+        predicted.append(share.T @ predictions[:, c, m])
+        prefix = "" if len(columns) == 1 else f"{name}: "
+        names += [f"{prefix}group {g + 1} of {size}" for g in range(size)]
+    move = np.hstack(moves)
+    covariance = covariance_of_moves([move], [np.arange(len(move))], read_cluster(cluster, study))
+    return GroupEffects(
+        np.concatenate(estimates),
+        covariance,
+        names,
+        "Average effects of groups by predicted effect",
+        len(move),
+        moves=move,
+        predicted=np.concatenate(predicted),
+    )
+
+
+def _check_sizes(group: np.ndarray, study: Study, n_groups: int) -> None:
+    smallest = int(np.bincount(group).min())
+    if smallest < MIN_ROWS:
+        raise ValueError(
+            f"`n_groups` must leave at least {MIN_ROWS} rows in each group, got {smallest} row(s) "
+            f"with n_groups={n_groups} and {len(study.t)} rows"
+        )
+
+
+@fill_docs
+def calibration_slope(
+    T: Any,
+    y: Any,
+    effect: Any,
+    *,
+    outcome_mean: Any = None,
+    propensity: Any = None,
+    treatments: Any = None,
+    control: Any = None,
+    clip: float = 0.01,
+    sample_weight: Any = None,
+    cluster: Any = None,
+) -> InferenceResult:
+    """Regress doubly robust scores on predicted effects.
+
+    A slope of 1 means that differences between predictions are as large as those between
+    effects, a smaller one that predictions differ too much, and 0 that they tell nothing.
+
+    Parameters
+    ----------
+    {T}
+    {y}
+    {effect}
+    {nuisances}
+    {arms}
+    {clip}
+    {sample_weight}
+    {cluster}
+
+    Returns
+    -------
+    InferenceResult
+        For each contrast and outcome the average effect, in outcome units, and the slope, without
+        unit, with standard errors that allow for unequal variances (HC1). The test of a slope is
+        against 0.
+
+    Raises
+    ------
+    TargetError
+        If T or y cannot be used.
+    ValueError
+        If predictions are constant, shapes differ, values are not finite or no probabilities.
+
+    Notes
+    -----
+    The standard errors take predictions as given: they must come from other rows than these.
+
+    References
+    ----------
+    .. [1] Chernozhukov, Demirer, Duflo, Fernández-Val, arXiv 1712.04802, section 2.2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklcausal.metrics import calibration_slope
+    >>> T, y = np.tile([0, 1], 20), np.tile([0.0, 1.0, 0.0, 3.0], 10)
+    >>> r = calibration_slope(T, y, np.tile([1.0, 1.0, 3.0, 3.0], 10))
+    >>> r.estimate.round(2)
+    array([2., 1.])
+    """
+    study = read_study(T, y, treatments, control, sample_weight)
+    predictions = study.read_effect(effect)
+    scores = contrast_scores(study, arm_scores(study, outcome_mean, propensity, clip))
+    estimates, moves, names = [], [], []
+    columns = list(np.ndindex(*predictions.shape[1:]))
+    for (c, m), name in zip(columns, study.column_names(), strict=True):
+        own = predictions[:, c, m]
+        centred = own - study.weight @ own
+        spread = study.weight @ centred**2
+        if spread <= (1e-10 * np.abs(own).max()) ** 2:
+            raise ValueError(f"`effect` must vary for a slope, got the constant {own[0]:g}")
+        design = np.stack([np.ones(len(own)), centred], axis=1)
+        gram = design.T @ (study.weight[:, None] * design)
+        beta = np.linalg.solve(gram, design.T @ (study.weight * scores[:, c, m]))
+        left = study.weight * (scores[:, c, m] - design @ beta)
+        estimates.append(beta)
+        moves.append(np.linalg.solve(gram, (design * left[:, None]).T).T)
+        prefix = "" if len(columns) == 1 else f"{name}: "
+        names += [f"{prefix}average effect", f"{prefix}slope"]
+    move = np.hstack(moves)
+    covariance = covariance_of_moves([move], [np.arange(len(move))], read_cluster(cluster, study))
+    title = "Calibration of predicted effects"
+    return InferenceResult(
+        np.concatenate(estimates), covariance, names, title, len(move), moves=move
+    )

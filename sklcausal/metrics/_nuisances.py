@@ -1,0 +1,351 @@
+"""Nuisances from models that are nobody's candidate, out of fold."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed
+from sklearn.base import clone, is_classifier
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+from sklearn.utils import Bunch, _safe_indexing, check_random_state
+
+from sklcausal.exceptions import TargetError
+from sklcausal.metrics._docs import fill_docs
+from sklcausal.metrics._inputs import Study, read_propensity, read_study
+from sklcausal.metrics._policy import read_cluster
+from sklcausal.targets import (
+    NUISANCE_FIELDS,
+    as_column_array,
+    check_lengths,
+    check_same_index,
+    pack_targets,
+    unpack_targets,
+)
+
+# Small trees and small steps: larger ones give propensities that are far too sure of themselves.
+BOOSTING = {"learning_rate": 0.05, "max_iter": 150, "max_leaf_nodes": 4, "l2_regularization": 1.0}
+
+
+@fill_docs
+def cross_fit_nuisances(
+    X: Any,
+    T: Any,
+    y: Any,
+    *,
+    cv: Any = 5,
+    outcome_model: Any = None,
+    propensity_model: Any = None,
+    propensity: Any = None,
+    treatments: Any = None,
+    sample_weight: Any = None,
+    cluster: Any = None,
+    n_jobs: int | None = None,
+    random_state: Any = 0,
+) -> Bunch:
+    """Predict mean outcomes and propensities of each row by models that have not seen it.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+        Covariates.
+    {T}
+    {y}
+    cv : int or iterable of (train, test), default=5
+        Number of folds, stratified by arm, or the rows of each.
+    outcome_model : estimator or None, default=None
+        Regressor that is fitted to each arm and outcome; a classifier where outcomes are 0 and 1
+        may be given too. None takes gradient boosting of histograms.
+    propensity_model : classifier or None, default=None
+        With ``predict_proba``. None takes gradient boosting of histograms.
+    propensity : array-like of shape (n_samples,) or (n_samples, n_arms), or None, default=None
+        Known probability of each arm, as in a trial, in place of a model.
+    treatments : sequence of labels or None, default=None
+        All arms, in the order of the columns; None takes them from T, sorted.
+    {sample_weight}
+    cluster : array-like of shape (n_samples,) or None, default=None
+        Rows with the same label stay in one fold.
+    n_jobs : int or None, default=None
+        Processes that fit folds, through joblib.
+    random_state : int, RandomState instance or None, default=0
+        Seed of the folds and of models without a seed of their own.
+
+    Returns
+    -------
+    nuisances : Bunch
+        ``outcome_mean`` of shape (n_samples, n_arms) or (n_samples, n_arms, n_outcomes), in
+        outcome units, and ``propensity`` of shape (n_samples, n_arms): what the metrics take.
+
+    Raises
+    ------
+    TargetError
+        If T or y cannot be used, or an arm has fewer rows than there are folds.
+    ValueError
+        If X, a model or ``cv`` cannot be used.
+
+    See Also
+    --------
+    add_nuisances : Puts them into packed targets, for scorers.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LinearRegression, LogisticRegression
+    >>> from sklcausal.datasets import make_confounded
+    >>> from sklcausal.metrics import cross_fit_nuisances
+    >>> data = make_confounded(200, random_state=0)
+    >>> models = {"outcome_model": LinearRegression(), "propensity_model": LogisticRegression()}
+    >>> nuisances = cross_fit_nuisances(data.X, data.T, data.y, **models)
+    >>> nuisances.outcome_mean.shape, nuisances.propensity.shape
+    ((200, 2), (200, 2))
+    """
+    check_same_index(X=X, T=T, y=y, sample_weight=sample_weight, cluster=cluster)
+    study = read_study(T, y, treatments, None, sample_weight)
+    rows = X if hasattr(X, "shape") else np.asarray(X)
+    check_lengths({"X": rows, "T": study.t})
+    known = None if propensity is None else read_propensity(propensity, study, 0.0)
+    rng = check_random_state(random_state)
+    folds = _folds(cv, study, read_cluster(cluster, study), rng.randint(2**31 - 1))
+    models = _models(study, outcome_model, propensity_model, rng.randint(2**31 - 1))
+    weight = None if sample_weight is None else study.weight * len(study.t)
+    parts = Parallel(n_jobs=n_jobs)(
+        delayed(_fit_fold)(rows, study, weight, models, train, test, known is None)
+        for train, test in folds
+    )
+    n, n_arms = len(study.t), study.treatments.n_arms
+    means, chances = np.full((n, n_arms, study.y.shape[1]), np.nan), np.full((n, n_arms), np.nan)
+    for (_, test), (mean, chance) in zip(folds, parts, strict=True):
+        means[test] = mean
+        if chance is not None:
+            chances[test] = chance
+    return Bunch(
+        outcome_mean=means[:, :, 0] if study.one_dim else means,
+        propensity=chances if known is None else np.array(known),
+    )
+
+
+def _folds(
+    cv: Any, study: Study, cluster: np.ndarray | None, seed: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Cut rows into folds that hold every arm, and check that each row is tested once."""
+    n = len(study.t)
+    if isinstance(cv, bool) or (isinstance(cv, int) and cv < 2):
+        raise ValueError(f"`cv` must be at least 2 folds, got {cv!r}")
+    if isinstance(cv, int):
+        counts = np.bincount(study.t)
+        if counts.min() < cv:
+            arm = study.treatments.labels[int(counts.argmin())]
+            raise TargetError(
+                f"`T` must hold at least cv={cv} rows of every arm, got {counts.min()} of {arm!r}"
+            )
+        cut = StratifiedKFold if cluster is None else StratifiedGroupKFold
+        splitter = cut(cv, shuffle=True, random_state=seed)
+        folds = list(splitter.split(np.zeros(n), study.t, cluster))
+    else:
+        try:
+            folds = [(np.asarray(a), np.asarray(b)) for a, b in cv]
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                "`cv` must be a number of folds or hold pairs of rows to train and to test on, "
+                f"got {cv!r}; pass list(splitter.split(X, targets))"
+            ) from error
+    tested = np.sort(np.concatenate([test for _, test in folds]))
+    if not np.array_equal(tested, np.arange(n)):
+        raise ValueError("`cv` must test every row once, got other folds")
+    for k, (train, _) in enumerate(folds):
+        missing = np.flatnonzero(
+            np.bincount(study.t[train], minlength=study.treatments.n_arms) == 0
+        )
+        if len(missing):
+            raise TargetError(
+                f"`T` must hold every arm among the training rows of each fold, got none of "
+                f"{study.treatments.labels[missing[0]]!r} in fold {k}"
+            )
+    return folds
+
+
+def _models(
+    study: Study, outcome_model: Any, propensity_model: Any, seed: int
+) -> tuple[list[Any], Any]:
+    """Choose the model of each outcome and that of the arms, unfitted and with seeds."""
+    outcome_models = []
+    for m in range(study.y.shape[1]):
+        is_binary = bool(np.isin(study.y[:, m], (0.0, 1.0)).all())
+        model = outcome_model
+        if model is None:
+            cls = HistGradientBoostingClassifier if is_binary else HistGradientBoostingRegressor
+            model = cls(**BOOSTING)
+        elif is_classifier(model) and not is_binary:
+            raise ValueError(
+                "`outcome_model` must be a regressor for outcomes other than 0 and 1, got "
+                f"{type(model).__name__}"
+            )
+        outcome_models.append(_seeded(model, seed))
+    arms = HistGradientBoostingClassifier(**BOOSTING)
+    arms = arms if propensity_model is None else propensity_model
+    if not hasattr(arms, "predict_proba"):
+        raise ValueError(
+            f"`propensity_model` must have `predict_proba`, got {type(arms).__name__}"
+        )
+    return outcome_models, _seeded(arms, seed)
+
+
+def _seeded(model: Any, seed: int) -> Any:
+    if not hasattr(model, "get_params"):
+        raise ValueError(f"a model must be a scikit-learn estimator, got {model!r}")
+    model = clone(model)
+    seeds = {
+        name: seed
+        for name, value in model.get_params().items()
+        if name.split("__")[-1] == "random_state" and value is None
+    }
+    return model.set_params(**seeds)
+
+
+def _fit_fold(
+    X: Any,
+    study: Study,
+    weight: np.ndarray | None,
+    models: tuple[list[Any], Any],
+    train: np.ndarray,
+    test: np.ndarray,
+    with_propensity: bool,
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Fit all models to the training rows and predict for the others."""
+    outcome_models, propensity_model = models
+    n_arms = study.treatments.n_arms
+    unseen = _safe_indexing(X, test)
+    mean = np.empty((len(test), n_arms, len(outcome_models)))
+    for a in range(n_arms):
+        own = train[study.t[train] == a]
+        for m, model in enumerate(outcome_models):
+            mean[:, a, m] = _predict_mean(
+                model, _safe_indexing(X, own), study, weight, own, unseen, m
+            )
+    if not with_propensity:
+        return mean, None
+    options = {} if weight is None else {"sample_weight": weight[train]}
+    fitted = clone(propensity_model).fit(_safe_indexing(X, train), study.t[train], **options)
+    return mean, fitted.predict_proba(unseen)
+
+
+def _predict_mean(
+    model: Any,
+    X: Any,
+    study: Study,
+    weight: np.ndarray | None,
+    rows: np.ndarray,
+    unseen: Any,
+    m: int,
+) -> np.ndarray:
+    y = study.y[rows, m]
+    if (y == y[0]).all():  # classifiers refuse a single class
+        return np.full(unseen.shape[0], y[0])
+    options = {} if weight is None else {"sample_weight": weight[rows]}
+    fitted = clone(model).fit(X, y, **options)
+    return fitted.predict_proba(unseen)[:, 1] if is_classifier(fitted) else fitted.predict(unseen)
+
+
+def add_nuisances(
+    X: Any,
+    targets: Any,
+    cv: Any = 5,
+    *,
+    outcome_model: Any = None,
+    propensity_model: Any = None,
+    treatments: Any = None,
+    sample_weight: Any = None,
+    n_jobs: int | None = None,
+    random_state: Any = 0,
+) -> np.ndarray:
+    """Put out-of-fold nuisances from all rows into packed targets, for scorers to read.
+
+    Estimators ignore these fields when they are fitted. A scorer that finds them fits nothing,
+    and all candidates are judged by the same nuisances, each from rows other than its own.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+        Covariates.
+    targets : structured ndarray of shape (n_samples,)
+        What `pack_targets` returned. A field ``propensity`` stands for known probabilities, and
+        rows of a ``cluster`` stay in one fold.
+    cv : int or iterable of (train, test), default=5
+        Number of folds, stratified by arm, or the rows of each.
+    outcome_model, propensity_model, treatments, sample_weight, n_jobs, random_state : object
+        As in `cross_fit_nuisances`.
+
+    Returns
+    -------
+    targets : structured ndarray of shape (n_samples,)
+        The fields that there were, ``nuisance_outcome_mean`` and ``nuisance_propensity``, and
+        ``nuisance_treatments`` with the labels of their columns.
+
+    Raises
+    ------
+    TargetError
+        If the targets cannot be used, or an arm has fewer rows than there are folds.
+    ValueError
+        If X, a model or ``cv`` cannot be used.
+
+    Examples
+    --------
+    >>> from sklcausal import pack_targets
+    >>> from sklcausal.datasets import make_confounded
+    >>> from sklcausal.metrics import add_nuisances
+    >>> data = make_confounded(100, random_state=0)
+    >>> add_nuisances(data.X, pack_targets(data.T, data.y), cv=2).dtype.names[2:]
+    ('nuisance_outcome_mean', 'nuisance_propensity', 'nuisance_treatments')
+    """
+    fields = unpack_targets(targets)
+    kept = {name: value for name, value in fields.items() if name not in NUISANCE_FIELDS}
+    y = as_numbers(fields.y)
+    found = cross_fit_nuisances(
+        X,
+        fields.T,
+        y,
+        cv=cv,
+        outcome_model=outcome_model,
+        propensity_model=propensity_model,
+        propensity=fields.get("propensity"),
+        treatments=treatments,
+        sample_weight=sample_weight,
+        cluster=fields.get("cluster"),
+        n_jobs=n_jobs,
+        random_state=random_state,
+    )
+    arms = read_study(fields.T, y, treatments, None, None).treatments.arms
+    n = len(y)
+    return pack_targets(
+        **kept,
+        nuisance_outcome_mean=found.outcome_mean.reshape(n, -1),
+        nuisance_propensity=found.propensity,
+        nuisance_treatments=np.broadcast_to(np.asarray(arms), (n, len(found.propensity[0]))),
+    )
+
+
+def as_numbers(y: np.ndarray) -> np.ndarray:
+    """Turn two strings into 0 and 1, the second in sorted order being 1.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,) or (n_samples, n_outcomes)
+
+    Returns
+    -------
+    ndarray of the same shape
+    """
+    y = as_column_array(y, "y")
+    if y.dtype.kind != "U":
+        return y
+    columns = []
+    for column in y.reshape(len(y), -1).T:
+        levels, codes = np.unique(column, return_inverse=True)
+        if len(levels) > 2:
+            raise TargetError(
+                f"`y` must hold numbers or two strings, got {len(levels)} different strings"
+            )
+        columns.append(codes.astype(float))
+    return np.stack(columns, axis=1).reshape(y.shape)
