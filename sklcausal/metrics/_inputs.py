@@ -314,16 +314,16 @@ def read_propensity(propensity: Any, study: Study, clip: float) -> np.ndarray:
         share = np.bincount(study.t, study.weight, minlength=n_arms)
         return np.broadcast_to(share, (n, n_arms))
     array = read_array(propensity, "propensity")
+    if array.min() < 0 or array.max() > 1:
+        raise ValueError(
+            f"`propensity` must lie between 0 and 1, got {array.min():g} to {array.max():g}"
+        )
     if array.ndim < 3 and n_arms == 2 and array.size == n:
         array = np.stack([1 - array.reshape(-1), array.reshape(-1)], axis=1)
     if array.shape != (n, n_arms):
         raise ValueError(
             f"`propensity` must have shape {(n, n_arms)}, a column for each of the arms "
             f"{study.treatments.labels}, got {array.shape}"
-        )
-    if array.min() < 0 or array.max() > 1:
-        raise ValueError(
-            f"`propensity` must lie between 0 and 1, got {array.min():g} to {array.max():g}"
         )
     worst = np.abs(array.sum(axis=1) - 1).max()
     if worst > 1e-4:

@@ -177,12 +177,13 @@ def _models(
         if model is None:
             cls = HistGradientBoostingClassifier if is_binary else HistGradientBoostingRegressor
             model = cls(**BOOSTING)
-        elif is_classifier(model) and not is_binary:
+        model = _seeded(model, seed)
+        if is_classifier(model) and not is_binary:
             raise ValueError(
                 "`outcome_model` must be a regressor for outcomes other than 0 and 1, got "
                 f"{type(model).__name__}"
             )
-        outcome_models.append(_seeded(model, seed))
+        outcome_models.append(model)
     arms = HistGradientBoostingClassifier(**BOOSTING)
     arms = arms if propensity_model is None else propensity_model
     if not hasattr(arms, "predict_proba"):
