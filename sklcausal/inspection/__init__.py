@@ -2,9 +2,20 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+from sklcausal.inspection._balance import standardized_differences
+from sklcausal.inspection._balance_display import BalanceDisplay
 from sklcausal.inspection._dose_response_display import DoseResponseDisplay
 from sklcausal.inspection._effect_display import EffectDisplay
 from sklcausal.inspection._influence_display import InfluenceDisplay
 from sklcausal.inspection._overlap_display import OverlapDisplay
+from sklcausal.inspection._training_display import TrainingDisplay
 
-__all__ = ["DoseResponseDisplay", "EffectDisplay", "InfluenceDisplay", "OverlapDisplay"]
+__all__ = [
+    "BalanceDisplay",
+    "DoseResponseDisplay",
+    "EffectDisplay",
+    "InfluenceDisplay",
+    "OverlapDisplay",
+    "TrainingDisplay",
+    "standardized_differences",
+]

@@ -11,57 +11,71 @@ import numpy as np
 
 from sklcausal.exceptions import IntervalNotAvailableError
 from sklcausal.inspection._columns import (
-    check_effects,
     check_positive,
-    find_limits,
     find_position,
     place_rows,
     take_feature,
 )
+from sklcausal.inspection._effect_panel import (
+    EffectPanel,
+    check_grid,
+    find_common_limits,
+    split_panels,
+)
+from sklcausal.inspection._panels import NO_BREAK, make_panels, make_room, write_title
 from sklcausal.inspection._plotting import (
-    BLACK,
-    BLUE,
-    SKY_BLUE,
-    VERMILION,
-    count,
-    cut_intervals,
+    LABEL_WIDTH,
     import_pyplot,
+    label_points,
     legend_in_headroom,
     tidy,
     unwrap,
 )
 
-LABEL_WIDTH = 46
+PANEL_WIDTH = 26  # characters
+MAX_ALIGNED = 4  # outcomes that stand side by side, a row for each contrast
+BY_SIZE = "Share of rows with a smaller effect (%)"
+AVERAGE = "Average effect and its interval"
+
+
+def _choose(choice: Any, names: Any, argument: str) -> list[int]:
+    """Find the positions that are drawn."""
+    if isinstance(choice, str) and choice == "all":
+        return list(range(len(names)))
+    return [find_position(choice, names, argument)]
 
 
 class EffectDisplay:
     """Show effects sorted by size or against a feature, with intervals and their average.
 
+    Several contrasts or outcomes get a panel each; panels of the same outcome have the same axes.
+
     Create it by `from_estimator` or `from_predictions`. Parameters are stored as attributes.
 
     Parameters
     ----------
-    effect : ndarray of shape (n_samples,)
+    effect : ndarray of shape (n_samples,) or (n_samples, n_contrasts, n_outcomes)
         Effect of each row, in outcome units.
-    low, high : ndarray of shape (n_samples,) or None, default=None
+    low, high : ndarray of the same shape or None, default=None
         Ends of the interval of each row, in outcome units.
     x : ndarray of shape (n_samples,) or None, default=None
         Feature to draw the effects against. None sorts them by size.
-    ate : float or None, default=None
+    ate : float, ndarray of shape (n_contrasts, n_outcomes) or None, default=None
         Average effect, in outcome units.
-    ate_interval : tuple of float or None, default=None
+    ate_interval : tuple of two like ``ate`` or None, default=None
         Ends of the interval of the average effect, in outcome units.
     alpha : float or None, default=None
         One minus the confidence level, for the legend.
-    effect_name : str or None, default=None
-        Label of the axis of effects.
+    effect_name : str, ndarray of str of shape (n_contrasts, n_outcomes) or None, default=None
+        Label of the axis of effects, or titles of the panels.
     feature_name : str or None, default=None
         Label of the axis of x.
 
     Attributes
     ----------
     points_ : Line2D
-        Effects.
+        Effects. Where ``effect`` has three axes, this and the following are arrays of shape
+        (n_contrasts, n_outcomes) of what is described.
     intervals_ : LineCollection or None
         Intervals of the effects.
     cut_ : list of Line2D
@@ -74,10 +88,12 @@ class EffectDisplay:
         Line of no effect; None where that is far from all effects.
     legend_ : Legend
         Legend.
+    axes_ : ndarray of Axes of shape (n_contrasts, n_outcomes)
+        Panels.
     ax_ : Axes
-        Axes with the picture.
+        The first of them.
     figure_ : Figure
-        Figure that contains the axes.
+        Figure that contains the panels.
 
     See Also
     --------
@@ -93,10 +109,12 @@ class EffectDisplay:
     'Effect'
     """
 
+    axes_: np.ndarray
     ax_: Any
+    figure_: Any
     points_: Any
     intervals_: Any
-    cut_: list[Any]
+    cut_: Any
     ate_line_: Any
     ate_band_: Any
     zero_line_: Any
@@ -108,10 +126,10 @@ class EffectDisplay:
         low: np.ndarray | None = None,
         high: np.ndarray | None = None,
         x: np.ndarray | None = None,
-        ate: float | None = None,
-        ate_interval: tuple[float, float] | None = None,
+        ate: Any = None,
+        ate_interval: Any = None,
         alpha: float | None = None,
-        effect_name: str | None = None,
+        effect_name: Any = None,
         feature_name: str | None = None,
     ):
         self.effect = effect
@@ -152,13 +170,13 @@ class EffectDisplay:
             Name or position of a column of X to draw the effects against. None sorts them by
             size.
         contrast : int or str, default=0
-            Position or name in ``estimator.effect_names_out_``.
+            Position or name in ``estimator.effect_names_out_``; 'all' draws a panel for each.
         outcome : int or str, default=0
-            Position or name in ``estimator.outcome_names_``.
+            Position or name in ``estimator.outcome_names_``; 'all' draws a panel for each.
         alpha : float or None, default=0.05
             One minus the confidence level; None draws no intervals.
-        ax : Axes or None, default=None
-            Where to draw. None makes a new figure.
+        ax : Axes, array of Axes or None, default=None
+            Where to draw: one for all panels or one for each. None makes a new figure.
         **plot_params : object
             Passed to `plot`.
 
@@ -178,33 +196,40 @@ class EffectDisplay:
             If the estimator was fitted with ``n_folds=1`` and alpha is not None.
         """
         final, seen = unwrap(estimator, X)
-        c = find_position(contrast, final.effect_names_out_, "contrast")
-        m = find_position(outcome, final.outcome_names_, "outcome")
+        effects, outcomes = final.effect_names_out_, final.outcome_names_
+        place = np.ix_(
+            _choose(contrast, effects, "contrast"), _choose(outcome, outcomes, "outcome")
+        )
         x, feature_name = (None, None) if feature is None else take_feature(X, feature)
-        shape = (len(final.effect_names_out_), len(final.outcome_names_))
+        is_single = place[0].size * place[1].size == 1
 
-        def one(values: Any) -> np.ndarray:
-            return np.reshape(values, (-1, *shape))[:, c, m]
+        def some(values: Any) -> np.ndarray:
+            chosen = np.reshape(values, (-1, len(effects), len(outcomes)))[:, place[0], place[1]]
+            return chosen[:, 0, 0] if is_single else chosen
 
         low = high = ate_interval = None
         if alpha is not None:
             try:
-                low, high = map(one, final.effect_interval(seen, alpha=alpha))
+                low, high = map(some, final.effect_interval(seen, alpha=alpha))
             except IntervalNotAvailableError as error:
                 raise IntervalNotAvailableError(
                     f"{error}; alpha=None draws the effects without intervals"
                 ) from error
-            ate_low, ate_high = map(one, final.ate_interval(alpha=alpha))
-            ate_interval = (float(ate_low[0]), float(ate_high[0]))
+            ends = [some(end)[0] for end in final.ate_interval(alpha=alpha)]
+            ate_interval = (ends[0], ends[1])
+        names = np.array(
+            [[f"{effect} on {outcome}" for outcome in outcomes] for effect in effects],
+            dtype=object,
+        )[place]
         return cls.from_predictions(
-            one(final.effect(seen)),
+            some(final.effect(seen)),
             low,
             high,
             x=x,
-            ate=float(one(final.ate())[0]),
+            ate=some(final.ate())[0],
             ate_interval=ate_interval,
             alpha=alpha,
-            effect_name=f"Effect of {final.effect_names_out_[c]} on {final.outcome_names_[m]}",
+            effect_name=f"Effect of {names[0, 0]}" if is_single else names,
             feature_name=feature_name,
             ax=ax,
             **plot_params,
@@ -218,10 +243,10 @@ class EffectDisplay:
         high: Any = None,
         *,
         x: Any = None,
-        ate: float | None = None,
-        ate_interval: tuple[float, float] | None = None,
+        ate: Any = None,
+        ate_interval: Any = None,
         alpha: float | None = None,
-        effect_name: str | None = None,
+        effect_name: Any = None,
         feature_name: str | None = None,
         ax: Any = None,
         **plot_params: Any,
@@ -230,25 +255,17 @@ class EffectDisplay:
 
         Parameters
         ----------
-        effect : array-like of shape (n_samples,)
+        effect : array-like of shape (n_samples,) or (n_samples, n_contrasts, n_outcomes)
             Effect of each row, in outcome units.
-        low, high : array-like of shape (n_samples,) or None, default=None
+        low, high : array-like of the same shape or None, default=None
             Ends of the interval of each row, in outcome units.
         x : array-like of shape (n_samples,) or None, default=None
-            Feature to draw the effects against: numbers, or labels. None sorts the effects by
-            size.
-        ate : float or None, default=None
-            Average effect, in outcome units.
-        ate_interval : tuple of float or None, default=None
-            Ends of the interval of the average effect, in outcome units.
-        alpha : float or None, default=None
-            One minus the confidence level of the intervals, for the legend.
-        effect_name : str or None, default=None
-            Label of the axis of effects.
-        feature_name : str or None, default=None
-            Label of the axis of x.
-        ax : Axes or None, default=None
-            Where to draw. None makes a new figure.
+            Feature to draw the effects against: numbers, or at most 20 labels. None sorts the
+            effects by size.
+        ate, ate_interval, alpha, effect_name, feature_name : object
+            As in the parameters of the class.
+        ax : Axes, array of Axes or None, default=None
+            Where to draw: one for all panels or one for each. None makes a new figure.
         **plot_params : object
             Passed to `plot`.
 
@@ -262,24 +279,8 @@ class EffectDisplay:
             If shapes differ, values are not finite, only one end of an interval is given, or x
             has too many labels.
         """
-        effect, low, high, x = check_effects(effect, low, high, x)
-        if ate_interval is not None and (ate is None or np.shape(ate_interval) != (2,)):
-            raise ValueError(
-                "`ate_interval` must hold two numbers and come with `ate`, "
-                f"got {ate_interval!r} and ate={ate!r}"
-            )
-        display = cls(
-            effect=effect,
-            low=low,
-            high=high,
-            x=x,
-            ate=ate,
-            ate_interval=ate_interval,
-            alpha=alpha,
-            effect_name=effect_name,
-            feature_name=feature_name,
-        )
-        return display.plot(ax, **plot_params)
+        given = check_grid(effect, low, high, x, ate, ate_interval, effect_name)
+        return cls(**given, alpha=alpha, feature_name=feature_name).plot(ax, **plot_params)
 
     def plot(
         self,
@@ -294,8 +295,8 @@ class EffectDisplay:
 
         Parameters
         ----------
-        ax : Axes or None, default=None
-            Where to draw. None makes a new figure.
+        ax : Axes, array of Axes or None, default=None
+            Where to draw: one for all panels or one for each. None makes a new figure.
         max_rows : int, default=400
             About how many rows to draw; of more, evenly spaced ones are taken.
         point_kwargs : dict or None, default=None
@@ -315,86 +316,81 @@ class EffectDisplay:
         ImportError
             If matplotlib is not installed.
         ValueError
-            If max_rows is not a positive integer.
+            If max_rows is not a positive integer, or ax does not fit the number of panels.
         """
         check_positive(max_rows, "max_rows")
         plt = import_pyplot(type(self).__name__)
-        if ax is None:
-            _, ax = plt.subplots(layout="constrained")
-        self.ax_, self.figure_ = ax, ax.figure
-        rows, at, labels = place_rows(self.effect, self.x, max_rows)
-        if labels is not None:
-            ax.set_xticks(np.arange(len(labels)), labels)
-        by_size = "Share of rows with a smaller effect (%)"
-        ax.set_xlabel(by_size if self.x is None else self.feature_name or "x")
-        handles = self._draw_rows(rows, at, point_kwargs, interval_kwargs)
-        handles += self._draw_ate(ate_kwargs)
-        handles += self._set_limits(rows, at)
-        ax.set_ylabel(textwrap.fill(self.effect_name or "Effect", LABEL_WIDTH))
-        ax.margins(x=0.02)
-        tidy(ax)
-        self.legend_ = legend_in_headroom(ax, handles)
-        self.legend_.legend_handles[0].set_markersize(5)
-        if self.intervals_ is not None:
-            self.legend_.legend_handles[1].set_linewidth(2)
+        panels = split_panels(self)
+        self.figure_, axes, legend_ax = self._make_axes(plt, ax, panels.shape)
+        self.axes_, self.ax_ = axes.reshape(panels.shape), axes[0]
+        placed = [place_rows(panel.effect, self.x, max_rows) for panel in panels.flat]
+        label = AVERAGE if panels.size > 1 else panels[0, 0].describe_average("Average effect")
+        for axis, panel, (rows, at, _) in zip(axes, panels.flat, placed, strict=True):
+            panel.draw_rows(axis, rows, at, self.alpha, point_kwargs, interval_kwargs)
+            panel.draw_average(axis, label, ate_kwargs)
+        drawn = np.arange(panels.size).reshape(panels.shape)
+        for own in drawn.T:  # outcomes have their own units
+            same = [panels.flat[k] for k in own]
+            limits = find_common_limits(same, [placed[k][0] for k in own])
+            for k, panel in zip(own, same, strict=True):
+                panel.set_limits(axes[k], *placed[k][:2], *limits)
+        for axis, panel, (_, _, levels) in zip(axes, panels.flat, placed, strict=True):
+            self._label(axis, panel, levels, panels.size == 1)
+        if ax is None and legend_ax is not None:
+            make_room(axes)
+        self._keep_artists(panels)
+        self._write_legend(panels, legend_ax)
         return self
 
-    def _draw_rows(
-        self,
-        rows: np.ndarray,
-        at: np.ndarray,
-        point_kwargs: dict[str, Any] | None,
-        interval_kwargs: dict[str, Any] | None,
-    ) -> list[Any]:
-        n = len(self.effect)
-        shown = "" if len(rows) == n else f" ({count(len(rows))} of {count(n)} rows)"
-        few = len(rows) <= 60
-        style = {
-            "linestyle": "none",
-            "marker": "o",
-            "markersize": 5 if few else 2.5,
-            "color": BLUE,
-            "zorder": 3,
-            "label": f"Effect{shown}",
-        }
-        (self.points_,) = self.ax_.plot(at, self.effect[rows], **(style | (point_kwargs or {})))
-        self.intervals_ = None
-        if self.low is None or self.high is None:
-            return [self.points_]
-        level = "Interval" if self.alpha is None else f"{100 * (1 - self.alpha):g} % interval"
-        width = 1.5 if few else 0.7
-        style = {"color": SKY_BLUE, "linewidth": width, "alpha": 0.8, "zorder": 2, "label": level}
-        self.intervals_ = self.ax_.vlines(
-            at, self.low[rows], self.high[rows], **(style | (interval_kwargs or {}))
+    def _make_axes(self, plt: Any, ax: Any, shape: tuple[int, int]) -> Any:
+        n_contrasts, n_outcomes = shape
+        aligned = n_contrasts > 1 and 1 < n_outcomes <= MAX_ALIGNED
+        return make_panels(
+            plt,
+            ax,
+            n_contrasts * n_outcomes,
+            n_columns=n_outcomes if aligned else None,
+            groups=np.tile(np.arange(n_outcomes), n_contrasts).tolist(),
+            legend_lines=2,
         )
-        return [self.points_, self.intervals_]
 
-    def _draw_ate(self, ate_kwargs: dict[str, Any] | None) -> list[Any]:
-        self.ate_line_, self.ate_band_ = None, None
-        if self.ate is None:
-            return []
-        label = f"Average effect {self.ate:.3g}"
-        if self.ate_interval is not None:
-            low, high = self.ate_interval
-            label += f" [{low:.3g}, {high:.3g}]"
-            self.ate_band_ = self.ax_.axhspan(
-                low, high, color=VERMILION, alpha=0.3, linewidth=0, zorder=2.5
+    def _label(self, ax: Any, panel: EffectPanel, levels: Any, single: bool) -> None:
+        width = LABEL_WIDTH if single else PANEL_WIDTH
+        if single or ax.xaxis.get_tick_params()["labelbottom"]:
+            if levels is not None:
+                label_points(ax, levels)
+            label = BY_SIZE if self.x is None else self.feature_name or "x"
+            ax.set_xlabel(textwrap.fill(label, width))
+        if single:
+            ax.set_ylabel(textwrap.fill(panel.name or "Effect", width))
+        else:
+            average = panel.describe_average("Average").replace(" ", NO_BREAK)
+            write_title(ax, f"{panel.name or ''}\n{average}")
+            if ax.get_subplotspec() is None or ax.get_subplotspec().is_first_col():
+                ax.set_ylabel("Effect")
+        ax.margins(x=0.02)
+        if self.x is None:
+            ax.set_xlim(-2, 102)
+        tidy(ax)
+
+    def _keep_artists(self, panels: np.ndarray) -> None:
+        for name in ("points", "intervals", "cut", "ate_line", "ate_band", "zero_line"):
+            artists = np.empty(panels.shape, dtype=object)
+            for place in np.ndindex(panels.shape):
+                artists[place] = getattr(panels[place], name)
+            setattr(self, f"{name}_", artists if self.effect.ndim == 3 else artists[0, 0])
+
+    def _write_legend(self, panels: np.ndarray, legend_ax: Any) -> None:
+        first = panels[0, 0]
+        cut = [mark for panel in panels.flat for mark in panel.cut][:1]
+        handles = [h for h in (first.points, first.intervals, first.ate_line) if h is not None]
+        handles += cut
+        if legend_ax is None:
+            self.legend_ = legend_in_headroom(self.ax_, handles)
+        else:
+            self.legend_ = legend_ax.legend(
+                handles=handles, loc="center", ncols=2, frameon=False, borderpad=0
             )
-        style = {"color": VERMILION, "linestyle": "--", "linewidth": 2, "zorder": 2.8}
-        self.ate_line_ = self.ax_.axhline(self.ate, label=label, **(style | (ate_kwargs or {})))
-        return [self.ate_line_]
-
-    def _set_limits(self, rows: np.ndarray, at: np.ndarray) -> list[Any]:
-        """Set the limits, mark what goes beyond, and draw the line of no effect if near."""
-        effect = self.effect[rows]
-        low, high = (effect if end is None else end[rows] for end in (self.low, self.high))
-        average = [v for v in (self.ate, *(self.ate_interval or ())) if v is not None]
-        limits, has_zero = find_limits(effect, low, high, average)
-        self.ax_.set_ylim(limits)
-        self.zero_line_ = None
-        if has_zero:
-            self.zero_line_ = self.ax_.axhline(0, color=BLACK, linewidth=0.8, zorder=1)
-        self.cut_ = []
-        if self.intervals_ is not None:
-            self.cut_ = cut_intervals(self.ax_, self.intervals_, at, low, high, limits)
-        return self.cut_[:1]
+        self.legend_.legend_handles[0].set_markersize(5)
+        if first.intervals is not None:
+            self.legend_.legend_handles[1].set_linewidth(2)

@@ -4,28 +4,31 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from sklcausal.exceptions import IntervalNotAvailableError, TargetError
+from sklcausal.exceptions import TargetError
+from sklcausal.inspection._arms import read_arms, read_propensity
 from sklcausal.inspection._columns import check_positive, check_probabilities, encode_arms
+from sklcausal.inspection._panels import NO_BREAK, make_panels, make_room, write_title
 from sklcausal.inspection._plotting import (
     BLACK,
     BLUE,
+    LABEL_WIDTH,
     ORANGE,
     count,
+    cut_middle,
     import_pyplot,
     legend_in_headroom,
     tidy,
     unwrap,
 )
-from sklcausal.targets import as_column_array, check_lengths, is_packed, unpack_targets
+from sklcausal.targets import check_lengths
 
-MAX_COLUMNS = 3
-PANEL_SIZE = (3.0, 2.4)
-LEGEND_HEIGHT = 0.18  # of a panel
+LEGEND_WIDTH = 32  # characters of a name
 
 
 class OverlapDisplay:
@@ -66,12 +69,15 @@ class OverlapDisplay:
 
     See Also
     --------
+    BalanceDisplay : Whether weighting by propensities balances covariates.
+    DoseResponseDisplay : Mean outcomes by dose, where there are no arms.
     EffectDisplay : Effects with intervals and their average.
 
     Notes
     -----
-    For rows that the estimator was fitted to, the groups look a little further apart than they
-    are, since most members have seen each row.
+    Propensities of the rows that the estimator was fitted to are out-of-fold (``propensity_``),
+    or those that were given in fit; of all other rows, and after ``compact()``, they are
+    ``predict_propensity(X)``, the mean of networks.
 
     Examples
     --------
@@ -146,19 +152,8 @@ class OverlapDisplay:
             If the estimator has no propensities.
         """
         final, X = unwrap(estimator, X)
+        propensity = read_propensity(final, X, cls.__name__)
         treatments = final.treatments_
-        if treatments is None:
-            raise TargetError(
-                f"{cls.__name__} needs arms, but the estimator was fitted to "
-                f"{final.contrasts_.treatments.kind} treatments"
-            )
-        try:
-            propensity = final.predict_propensity(X)
-        except IntervalNotAvailableError as error:
-            raise IntervalNotAvailableError(
-                f"{error}; fit with n_folds=5 (the default), or pass known propensities to "
-                f"{cls.__name__}.from_predictions"
-            ) from error
         if arms is None and len(treatments) == 2:
             arms = [treatments.tolist()[1 - final.contrasts_.treatments.control]]
         return cls.from_predictions(
@@ -213,19 +208,11 @@ class OverlapDisplay:
             If lengths differ, T holds an unknown arm, or propensities are no probabilities of
             these arms.
         """
-        labels = as_column_array(unpack_targets(T)["T"] if is_packed(T) else T, "T")
-        if labels.ndim == 2 and labels.shape[1] == 1:
-            labels = labels[:, 0]
-        if labels.ndim != 1:
-            raise TargetError(f"`T` must have shape (n_samples,), got {labels.shape}")
-        known = (
-            np.unique(labels) if treatments is None else as_column_array(treatments, "treatments")
-        )
-        if len(known) < 2:
-            raise TargetError(f"`T` must have at least 2 levels, got 1: {known.tolist()}")
+        schema, codes = read_arms(T, treatments)
+        known = np.asarray(schema.arms)
         propensity = check_probabilities(propensity, known)
-        check_lengths({"propensity": propensity, "T": labels})
-        encode_arms(labels, known)
+        check_lengths({"propensity": propensity, "T": codes})
+        labels = known[codes]
         missing = [arm for arm in arms or [] if arm not in known.tolist()]
         if missing or (arms is not None and not len(arms)):
             raise TargetError(f"`arms` must be some of {known.tolist()}, got {list(arms or [])}")
@@ -270,7 +257,9 @@ class OverlapDisplay:
         known = self.treatments.tolist()
         default = known[1:] if len(known) == 2 else known
         drawn = [known.index(arm) for arm in (default if self.arms is None else self.arms)]
-        legend_ax = self._make_axes(plt, ax, len(drawn))
+        # the same share is as high in every panel
+        panels = make_panels(plt, ax, len(drawn), groups=[0] * len(drawn))
+        self.figure_, self.axes_, legend_ax = panels
         codes = encode_arms(self.T, self.treatments)
         edges = np.linspace(
             0, min(1, np.ceil(10 * self.propensity[:, drawn].max()) / 10), bins + 1
@@ -280,52 +269,20 @@ class OverlapDisplay:
             self._draw_arm(panel, arm, codes, edges, received_kwargs, others_kwargs)
         handles = [self.received_[0], self.others_[0], *self.clip_lines_[:1]]
         if legend_ax is None:
-            self.legend_ = legend_in_headroom(self.axes_[0], handles)
+            first = self.axes_[0]
+            top = first.get_ylim()[1]
+            self.legend_ = legend_in_headroom(first, handles)
+            low, high = first.get_ylim()
+            for line in self.clip_lines_:
+                if line.axes is first:
+                    line.set_ydata([0, (top - low) / (high - low)])  # below the legend
         else:
+            if ax is None:
+                make_room(self.axes_)
             self.legend_ = legend_ax.legend(
                 handles=handles, loc="center", ncols=len(handles), frameon=False, borderpad=0
             )
         return self
-
-    def _make_axes(self, plt: Any, ax: Any, n_panels: int) -> Any:
-        """Set the panels, and return the axes of the legend if it has its own."""
-        given = None if ax is None else np.atleast_1d(np.asarray(ax, dtype=object)).ravel()
-        if given is not None and len(given) not in (1, n_panels):
-            raise ValueError(
-                f"`ax` must be one Axes or one for each of the {n_panels} panels, got {len(given)}"
-            )
-        if given is not None and len(given) == n_panels:
-            self.axes_, self.figure_ = given, given[0].figure
-            return None
-        if n_panels == 1:
-            self.figure_, panel = plt.subplots(layout="constrained")
-            self.axes_ = np.array([panel], dtype=object)
-            return None
-        n_columns = 2 if n_panels in (2, 4) else MAX_COLUMNS
-        n_rows = -(-n_panels // n_columns)
-        heights = {"height_ratios": [LEGEND_HEIGHT, *[1.0] * n_rows]}
-        if given is None:
-            size = (PANEL_SIZE[0] * n_columns, PANEL_SIZE[1] * (n_rows + LEGEND_HEIGHT))
-            self.figure_ = plt.figure(figsize=size, layout="constrained")
-            grid = self.figure_.add_gridspec(n_rows + 1, n_columns, **heights)
-        else:
-            self.figure_ = given[0].figure
-            if given[0].get_subplotspec() is None:
-                raise ValueError(
-                    f"`ax` must stand in a grid of subplots, or be an array of {n_panels} Axes"
-                )
-            given[0].set_axis_off()
-            grid = given[0].get_subplotspec().subgridspec(n_rows + 1, n_columns, **heights)
-        legend_ax = self.figure_.add_subplot(grid[0, :])
-        legend_ax.set_axis_off()
-        panels: list[Any] = []
-        for k in range(n_panels):
-            cell = grid[1 + k // n_columns, k % n_columns]
-            panel = self.figure_.add_subplot(cell, sharex=panels[0] if panels else None)
-            panel.tick_params(labelbottom=k + n_columns >= n_panels)
-            panels.append(panel)
-        self.axes_ = np.array(panels, dtype=object)
-        return legend_ax
 
     def _draw_arm(
         self,
@@ -343,8 +300,8 @@ class OverlapDisplay:
         if single:
             other = str(self.treatments[1 - arm]) if len(self.treatments) == 2 else "another arm"
             labels = [
-                f"Received {name} ({count(n_received)} rows)",
-                f"Received {other} ({count(n_others)} rows)",
+                f"Received {cut_middle(arm_name, LEGEND_WIDTH)} ({count(n_rows)} rows)"
+                for arm_name, n_rows in ((name, n_received), (other, n_others))
             ]
         styles = [
             {"facecolor": BLUE, "edgecolor": BLACK, "label": labels[0]} | (received_kwargs or {}),
@@ -379,10 +336,10 @@ class OverlapDisplay:
         ax.yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
         tidy(ax)
         if single:
-            ax.set_xlabel(f"Estimated probability of {name} given x")
+            ax.set_xlabel(textwrap.fill(f"Estimated probability of {name} given x", LABEL_WIDTH))
             ax.set_ylabel("Share of group (%)")
             return
-        ax.set_title(f"Arm {name} ({count(n_received)} rows)", fontsize="medium")
+        write_title(ax, f"Arm {name} ({count(n_received)}{NO_BREAK}rows)")
         if ax.get_subplotspec() is None or ax.get_subplotspec().is_first_col():
             ax.set_ylabel("Share of group (%)")
         if ax.xaxis.get_tick_params()["labelbottom"]:

@@ -15,9 +15,37 @@ from sklearn.utils.validation import check_is_fitted
 # Okabe and Ito's palette, told apart by colour-blind readers; of different lightness for print
 BLACK = "#000000"
 BLUE = "#0072B2"
+BLUISH_GREEN = "#009E73"
 ORANGE = "#E69F00"
+REDDISH_PURPLE = "#CC79A7"
 SKY_BLUE = "#56B4E9"
 VERMILION = "#D55E00"
+YELLOW = "#F0E442"
+
+# black comes late, since lines of reference are black, and yellow last, since white swallows it
+CURVE_COLORS = (
+    BLUE,
+    VERMILION,
+    BLUISH_GREEN,
+    REDDISH_PURPLE,
+    ORANGE,
+    SKY_BLUE,
+    BLACK,
+    YELLOW,
+)
+LINE_STYLES: tuple[Any, ...] = (
+    "-",
+    (0, (6, 2)),
+    (0, (1, 1.2)),
+    (0, (6, 2, 1, 2)),
+    (0, (12, 3)),
+    (0, (6, 2, 1, 2, 1, 2)),
+    (0, (3, 3)),
+    (0, (2, 1)),
+)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+MARKER_SPACING = 0.12  # of the diagonal of the axes
+MAX_MARKED = 20  # points that all get their marker
 
 MAX_LEGEND_SHARE = 0.6
 CHARACTER_WIDTH = 0.65  # of the font size, on average
@@ -73,6 +101,33 @@ def unwrap(estimator: Any, X: Any = None) -> tuple[Any, Any]:
             f"got {type(estimator).__name__}"
         )
     return estimator, X
+
+
+def curve_style(k: int, n_points: int) -> dict[str, Any]:
+    """Style one of several curves so that it is told apart in colour and in black and white.
+
+    Parameters
+    ----------
+    k : int
+        Number of the curve from 0; after 8 the styles come again.
+    n_points : int
+        Points of the curve; of many, few get a marker, and other ones than on the next curve.
+
+    Returns
+    -------
+    dict
+        Arguments of ``ax.plot``: colour, line style and markers.
+    """
+    k %= len(CURVE_COLORS)
+    start = MARKER_SPACING * (k + 0.5) / len(CURVE_COLORS)
+    return {
+        "color": CURVE_COLORS[k],
+        "linestyle": LINE_STYLES[k],
+        "linewidth": 1.6,
+        "marker": MARKERS[k],
+        "markersize": 5,
+        "markevery": 1 if n_points <= MAX_MARKED else (start, MARKER_SPACING),
+    }
 
 
 def count(n: int) -> str:
@@ -141,26 +196,38 @@ def tidy(ax: Any) -> None:
     ax.spines[["top", "right"]].set_visible(False)
 
 
-def legend_in_headroom(ax: Any, handles: list[Any]) -> Any:
+def legend_in_headroom(
+    ax: Any, handles: list[Any], n_columns: int = 1, loc: str = "upper left"
+) -> Any:
     """Widen the y-axis upwards by the height of the legend, so that it covers no data.
 
     Parameters
     ----------
     ax : Axes
-        With its final limits.
+        With its final limits, on any scale.
     handles : list of Artist
+    n_columns : int, default=1
+        Columns of the legend, as far as they fit side by side.
+    loc : {'upper left', 'upper right'}, default='upper left'
+        Side of the legend.
 
     Returns
     -------
     Legend
     """
-    legend = ax.legend(handles=handles, loc="upper left", frameon=False)
+    legend = ax.legend(handles=handles, loc=loc, frameon=False)
     size = legend.get_texts()[0].get_fontsize()
+    # in points: the longest text, and the handle with its pads
+    width = size * (max(len(h.get_label()) for h in handles) * CHARACTER_WIDTH + 5)
+    n_columns = max(min(n_columns, int(72 * ax.bbox.width / ax.figure.dpi / width)), 1)
+    if n_columns > 1:
+        legend = ax.legend(handles=handles, loc=loc, frameon=False, ncols=n_columns)
     # in points: lines, the space between them, and the pads of the box
-    height = size * (1.7 * len(handles) + 1.3)
+    height = size * (1.7 * -(-len(handles) // n_columns) + 1.3)
     share = min(height * ax.figure.dpi / 72 / ax.bbox.height, MAX_LEGEND_SHARE)
-    low, high = ax.get_ylim()
-    ax.set_ylim(low, low + (high - low) / (1 - share))
+    scale = ax.yaxis.get_transform()
+    low, high = scale.transform(ax.get_ylim())
+    ax.set_ylim(top=scale.inverted().transform([low + (high - low) / (1 - share)])[0])
     return legend
 
 
@@ -185,19 +252,21 @@ def label_points(ax: Any, labels: Any) -> None:
     ax.set_xticks(at, labels, **slanted)
 
 
-def label_decades(axis: Any, low: float, high: float) -> None:
-    """Write plain numbers on a logarithmic axis from 1, with 2 and 5 where decades are few.
+def label_decades(axis: Any, low: float, high: float, least: float = 1.0) -> None:
+    """Write plain numbers on a logarithmic axis, with 2 and 5 where decades are few.
 
     Parameters
     ----------
     axis : Axis
     low, high : float
         Ends of the axis.
+    least : float, default=1.0
+        Smallest number to write.
     """
     leading = "25" if high < 100 * low else ""
-    axis.set_major_formatter(lambda value, _: f"{value:,g}" if value >= 1 else "")
+    axis.set_major_formatter(lambda value, _: f"{value:,g}" if value >= least else "")
     axis.set_minor_formatter(
-        lambda value, _: f"{value:,g}" if value >= 1 and f"{value:e}"[0] in leading else ""
+        lambda value, _: f"{value:,g}" if value >= least and f"{value:e}"[0] in leading else ""
     )
 
 
@@ -291,3 +360,22 @@ def shorten_name(name: str) -> str:
     str
     """
     return name if len(name) <= NAME_WIDTH else f"{name[: NAME_WIDTH - 1]}…"
+
+
+def cut_middle(name: str, width: int) -> str:
+    """Cut a long name in its middle, so that both ends tell it from others.
+
+    Parameters
+    ----------
+    name : str
+    width : int
+        Most characters to keep.
+
+    Returns
+    -------
+    str
+    """
+    if len(name) <= width:
+        return name
+    head = width // 2
+    return f"{name[:head]}…{name[len(name) - (width - head - 1) :]}"

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 
 from sklcausal.inference import InferenceResult
-from sklcausal.inference._averages import covariance_of_moves
+from sklcausal.metrics._averages import covariance_of
 from sklcausal.metrics._docs import fill_docs
 from sklcausal.metrics._inputs import Study, read_study
 from sklcausal.metrics._losses import arm_scores, contrast_scores
-from sklcausal.metrics._policy import read_cluster
 
 MIN_ROWS = 2
 
@@ -135,7 +134,7 @@ def gates(
         prefix = "" if len(columns) == 1 else f"{name}: "
         names += [f"{prefix}group {g + 1} of {size}" for g in range(size)]
     move = np.hstack(moves)
-    covariance = covariance_of_moves([move], [np.arange(len(move))], read_cluster(cluster, study))
+    covariance = covariance_of(move, study, cluster, propensity is None)
     return GroupEffects(
         np.concatenate(estimates),
         covariance,
@@ -237,7 +236,7 @@ def calibration_slope(
         prefix = "" if len(columns) == 1 else f"{name}: "
         names += [f"{prefix}average effect", f"{prefix}slope"]
     move = np.hstack(moves)
-    covariance = covariance_of_moves([move], [np.arange(len(move))], read_cluster(cluster, study))
+    covariance = covariance_of(move, study, cluster, propensity is None)
     title = "Calibration of predicted effects"
     return InferenceResult(
         np.concatenate(estimates), covariance, names, title, len(move), moves=move

@@ -14,9 +14,9 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils import Bunch, _safe_indexing, check_random_state
 
 from sklcausal.exceptions import TargetError
+from sklcausal.metrics._averages import read_cluster
 from sklcausal.metrics._docs import fill_docs
 from sklcausal.metrics._inputs import Study, read_propensity, read_study
-from sklcausal.metrics._policy import read_cluster
 from sklcausal.targets import (
     NUISANCE_FIELDS,
     as_column_array,

@@ -8,58 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from sklcausal._encoding import check_cluster
 from sklcausal.inference import InferenceResult
-from sklcausal.inference._averages import covariance_of_moves
+from sklcausal.metrics._averages import covariance_of
 from sklcausal.metrics._docs import fill_docs
-from sklcausal.metrics._inputs import Study, read_study
+from sklcausal.metrics._inputs import read_study
 from sklcausal.metrics._losses import arm_scores
 from sklcausal.metrics._truth import best_arm
-from sklcausal.targets import as_column_array, check_lengths
-
-
-def read_cluster(cluster: Any, study: Study) -> np.ndarray | None:
-    """Read labels of clusters.
-
-    Parameters
-    ----------
-    cluster : array-like of shape (n_samples,) or None
-    study : Study
-
-    Returns
-    -------
-    ndarray of int of shape (n_samples,) or None
-    """
-    if cluster is None:
-        return None
-    labels = as_column_array(cluster, "cluster")
-    check_lengths({"cluster": labels, "T": study.t})
-    return check_cluster(labels)
-
-
-def mean_result(
-    values: np.ndarray, study: Study, cluster: Any, names: list[str], title: str
-) -> InferenceResult:
-    """Average values over rows, with the covariance of the averages.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n_samples, n_targets)
-    study : Study
-    cluster : array-like of shape (n_samples,) or None
-    names : list of str
-    title : str
-
-    Returns
-    -------
-    InferenceResult
-    """
-    estimate = study.weight @ values
-    moves = study.weight[:, None] * (values - estimate)
-    covariance = covariance_of_moves(
-        [moves], [np.arange(len(moves))], read_cluster(cluster, study)
-    )
-    return InferenceResult(estimate, covariance, names, title, len(values), moves=moves)
 
 
 @fill_docs
@@ -139,6 +93,10 @@ n_contrasts, n_outcomes), or None, default=None
     value = np.take_along_axis(scores, chosen[:, None], axis=1)[:, 0]
     base = scores[np.arange(len(other)), other]
     names = study.column_names(["policy", "baseline", "gain"])
-    return mean_result(
-        np.hstack([value, base, value - base]), study, cluster, names, "Value of a policy"
+    values = np.hstack([value, base, value - base])
+    estimate = study.weight @ values
+    moves = study.weight[:, None] * (values - estimate)
+    covariance = covariance_of(moves, study, cluster, propensity is None)
+    return InferenceResult(
+        estimate, covariance, names, "Value of a policy", len(values), moves=moves
     )

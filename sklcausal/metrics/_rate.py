@@ -12,10 +12,10 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from sklcausal.inference import InferenceResult
+from sklcausal.metrics._averages import given_shares, read_cluster
 from sklcausal.metrics._docs import fill_docs
 from sklcausal.metrics._inputs import Study, read_study
 from sklcausal.metrics._losses import arm_scores, contrast_scores
-from sklcausal.metrics._policy import read_cluster
 from sklcausal.metrics._prefix import MULTIARM, arm_of
 
 TARGETS = ("autoc", "qini")
@@ -176,6 +176,7 @@ def bootstrap(
     cluster: Any,
     n_bootstrap: int,
     random_state: Any,
+    divides_by_shares: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Compute statistics of rankings, and their covariance over half samples.
 
@@ -188,6 +189,8 @@ def bootstrap(
     cluster : array-like of shape (n_samples,) or None
     n_bootstrap : int
     random_state : int, RandomState instance or None
+    divides_by_shares : bool, default=False
+        Whether propensities are the shares of the arms.
 
     Returns
     -------
@@ -203,11 +206,17 @@ def bootstrap(
     estimate = values(study.weight[None])[0]
     codes, drawn = half_samples(study, cluster, n_bootstrap, random_state)
     n_at_once = max(1, MAX_CELLS // len(study.t))
-    found = [
-        values(np.stack(drawn[k : k + n_at_once])[:, codes] * study.weight)
-        for k in range(0, n_bootstrap, n_at_once)
-    ]
-    return estimate, np.atleast_2d(np.cov(np.concatenate(found), rowvar=False))
+    taken = (study.t[:, None] == study.others).astype(float)
+    found = []
+    for k in range(0, n_bootstrap, n_at_once):
+        weight = np.stack(drawn[k : k + n_at_once])[:, codes] * study.weight
+        shares = weight @ taken / weight.sum(axis=1, keepdims=True)
+        found.append(np.hstack([values(weight), shares]))
+    covariance = np.cov(np.concatenate(found), rowvar=False)
+    n_targets = len(estimate)
+    if divides_by_shares:
+        return estimate, given_shares(covariance, n_targets)
+    return estimate, covariance[:n_targets, :n_targets]
 
 
 def rankings_of(
@@ -332,6 +341,7 @@ def rate(
         cluster,
         n_bootstrap,
         random_state,
+        propensity is None,
     )
     title = f"Rank-weighted average effect ({target.upper()})"
     return InferenceResult(estimate, covariance, names, title, len(study.t))
@@ -528,6 +538,7 @@ def _curve(
         cluster,
         n_bootstrap,
         random_state,
+        propensity is None,
     )
     points = [f"{names[0]}, share {share:g}" for share in grid]
     return grid, InferenceResult(estimate, covariance, points, title, len(study.t))

@@ -2,6 +2,7 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+import itertools
 import subprocess
 import sys
 
@@ -137,6 +138,141 @@ def test_contrast_and_outcome(five_arms, contrast, outcome):
     np.testing.assert_array_equal(display.effect, est.effect(X)[:, 2, 1])
     assert display.ate == est.ate()[2, 1]
     assert display.ax_.get_ylabel() == "Effect of 3 vs 0 on y1"
+
+
+def test_all_contrasts_and_outcomes(five_arms):
+    est, X, _ = five_arms
+    display = EffectDisplay.from_estimator(est, X, contrast="all", outcome="all", alpha=0.1)
+    effect, (low, high) = est.effect(X), est.effect_interval(X, alpha=0.1)
+    assert display.axes_.shape == display.points_.shape == (4, 2)
+    assert display.ax_ is display.axes_[0, 0]
+    ate, ends = est.ate(), est.ate_interval(alpha=0.1)
+    for c, m in np.ndindex(4, 2):
+        np.testing.assert_array_equal(
+            display.points_[c, m].get_ydata(), np.sort(effect[:, c, m], kind="stable")
+        )
+        assert len(display.intervals_[c, m].get_segments()) == len(X)
+        assert display.ate_line_[c, m].get_ydata()[0] == ate[c, m]
+        title = display.axes_[c, m].get_title()
+        assert title.startswith(f"{c + 1} vs 0 on y{m}\nAverage {ate[c, m]:.3g} [")
+        # outcomes have their own units, contrasts share them
+        assert display.axes_[c, m].get_ylim() == display.axes_[0, m].get_ylim()
+    assert display.axes_[0, 0].get_ylim() != display.axes_[0, 1].get_ylim()
+    np.testing.assert_array_equal(display.low, low)
+    np.testing.assert_array_equal(display.high, high)
+    np.testing.assert_array_equal(display.ate_interval, ends)
+    assert _legend(display)[:3] == ["Effect", "90 % interval", "Average effect and its interval"]
+
+
+@pytest.mark.parametrize(
+    "choice, at",
+    [
+        ({"contrast": "all"}, np.ix_(range(4), [0])),
+        ({"contrast": "all", "outcome": "y1"}, np.ix_(range(4), [1])),
+        ({"contrast": "3 vs 0", "outcome": "all"}, np.ix_([2], range(2))),
+    ],
+)
+def test_all_of_one_kind(five_arms, choice, at):
+    est, X, _ = five_arms
+    display = EffectDisplay.from_estimator(est, X, alpha=None, feature=0, **choice)
+    np.testing.assert_array_equal(display.effect, est.effect(X)[:, at[0], at[1]])
+    np.testing.assert_array_equal(display.ate, est.ate()[at])
+    assert display.intervals_.tolist() == [[None] * at[1].size] * at[0].size
+
+
+def test_all_of_a_single_panel_is_that_panel(two_arms):
+    est, X, _, _ = two_arms
+    display = EffectDisplay.from_estimator(est, X, contrast="all", outcome="all")
+    assert display.axes_.shape == (1, 1)
+    np.testing.assert_array_equal(display.points_.get_ydata(), np.sort(est.effect(X)))
+    assert display.ax_.get_ylabel() == "Effect of drug vs placebo on y0"
+
+
+LONG = np.array(
+    [
+        [f"{arm} vs usual care on {outcome}" for outcome in ("cost", "days in hospital", "health")]
+        for arm in ("acetylsalicylicacid-hydroxychloroquine", "surgery", "chemotherapy", "rest")
+    ],
+    dtype=object,
+)
+
+
+@pytest.mark.parametrize("n_contrasts, n_outcomes", [(4, 1), (4, 3), (1, 3), (2, 1)])
+def test_nothing_overlaps_or_is_cut_in_a_grid(n_contrasts, n_outcomes):
+    effect = np.random.RandomState(0).normal(size=(50, n_contrasts, n_outcomes))
+    ate = effect.mean(axis=0)
+    names = LONG[:n_contrasts, :n_outcomes]
+    labels = np.array(["north", "south-east with its islands", "west"])[np.arange(50) % 3]
+    display = EffectDisplay.from_predictions(
+        effect, effect - 1, effect + 1, x=labels, ate=ate, effect_name=names, alpha=0.05
+    )
+    figure = display.figure_
+    figure.canvas.draw()
+    boxes = [ax.get_tightbbox() for ax in display.axes_.flat]
+    boxes.append(display.legend_.get_window_extent())
+    assert not any(a.overlaps(b) for k, a in enumerate(boxes) for b in boxes[k + 1 :])
+    for box in boxes:
+        assert figure.bbox.x0 - 1 <= box.x0 and box.x1 <= figure.bbox.x1 + 1
+        assert figure.bbox.y0 - 1 <= box.y0 and box.y1 <= figure.bbox.y1 + 1
+
+
+def test_panels_go_where_they_are_told(pyplot):
+    effect = np.random.RandomState(0).normal(size=(9, 2, 2))
+    _, (left, right) = pyplot.subplots(1, 2, figsize=(14, 5), layout="constrained")
+    display = EffectDisplay.from_predictions(effect, ax=right)
+    display.figure_.canvas.draw()
+    assert all(ax.bbox.x0 > left.bbox.x1 for ax in display.axes_.flat)
+    figure, axes = pyplot.subplots(2, 2)
+    display = display.plot(axes, point_kwargs={"color": "red"})
+    assert display.figure_ is figure
+    assert (display.axes_ == axes).all()
+    assert display.points_[1, 1].get_color() == "red"
+    with pytest.raises(ValueError, match=r"`ax` must be one Axes or .* the 4 panels, got 2"):
+        display.plot([left, right])
+    with pytest.raises(ValueError, match=r"`ax` must stand in a grid of subplots, .* 4 Axes"):
+        display.plot(figure.add_axes((0, 0, 1, 1)))
+
+
+GRID = np.ones((4, 2, 1))
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"low": EFFECT, "high": EFFECT}, r"`low` must have shape \(4, 2, 1\) .* got \(4,\)"),
+        ({"low": GRID}, "`low` and `high` must be given together, got only `low`"),
+        ({"effect": GRID * np.nan}, r"`effect` must be finite, got 4 NaN"),
+        ({"effect": GRID[:, :0]}, r"at least 1 contrast and outcome, got \(0, 1\)"),
+        ({"x": EFFECT[:2]}, r"`x` must have shape \(4,\) as `effect` has, got \(2,\)"),
+        ({"ate": 1.0}, r"`ate` must have shape \(2, 1\) as `effect` asks for, got \(\)"),
+        ({"ate_interval": (0, 1)}, "`ate_interval` must hold two numbers and come with `ate`"),
+        ({"effect_name": "a"}, r"`effect_name` must have shape \(2, 1\) .* got \(\)"),
+    ],
+)
+def test_bad_grids(changes, message):
+    with pytest.raises(ValueError, match=message):
+        EffectDisplay.from_predictions(**({"effect": GRID} | changes))
+
+
+def test_long_labels_do_not_overlap(pyplot):
+    labels = [f"a place with a long name, number {k}" for k in range(4)]
+    display = EffectDisplay.from_predictions(EFFECT, x=labels)
+    display.figure_.canvas.draw()
+    texts = display.ax_.get_xticklabels()
+    assert texts[0].get_text() == "a place with\na long name,\nnumber 0"
+    boxes = [text.get_window_extent() for text in texts]
+    assert not any(a.overlaps(b) for a, b in itertools.pairwise(boxes))
+
+
+def test_large_averages_are_written_out():
+    display = EffectDisplay.from_predictions(EFFECT, ate=12345.6, ate_interval=(-999.0, 2e7))
+    assert _legend(display)[-1] == "Average effect 12,346 [-999, 2e+07]"
+
+
+def test_a_single_row():
+    display = EffectDisplay.from_predictions([1.0], [0.0], [2.0])
+    assert display.points_.get_xdata().tolist() == [50.0]
+    assert display.ax_.get_xlim() == (-2, 102)
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])

@@ -2,6 +2,7 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+import copy
 import sys
 
 import numpy as np
@@ -50,11 +51,16 @@ def test_clip_bounds_of_both_arms_where_they_are_in_sight():
     assert [line.get_xdata()[0] for line in display.clip_lines_] == [0.02, 0.98]
 
 
-def test_legend_stands_above_the_bars():
-    display = OverlapDisplay.from_predictions(P, T, clip=0.02)
+def test_legend_stands_above_the_bars_and_the_bounds():
+    name = "some treatment with a very long name that goes on and on"
+    display = OverlapDisplay.from_predictions(P, np.where(T == "no", "no", name), clip=0.02)
     display.figure_.canvas.draw()
-    bars = display.axes_[0].transData.transform((0, 100))[1]
-    assert display.legend_.get_window_extent().y0 >= bars
+    ax, box = display.axes_[0], display.legend_.get_window_extent()
+    assert box.y0 >= ax.transData.transform((0, 100))[1]
+    assert box.x1 <= ax.bbox.x1
+    (line,) = display.clip_lines_
+    assert line.get_window_extent().y1 <= box.y0 + 2
+    assert name in ax.get_xlabel().replace("\n", " ")
 
 
 @pytest.mark.parametrize("n_arms", [3, 4, 5])
@@ -73,10 +79,18 @@ def test_a_panel_for_every_arm(n_arms):
         np.testing.assert_allclose(down.get_data().values.sum(), -100)
 
 
+def test_panels_share_their_axes():
+    p = _softmax(200, 5)
+    display = OverlapDisplay.from_predictions(p, np.arange(200) % 5)
+    assert len({(ax.get_xlim(), ax.get_ylim()) for ax in display.axes_}) == 1
+
+
 @pytest.mark.parametrize("n_arms", [3, 5])
-def test_nothing_overlaps_or_is_clipped(n_arms):
+@pytest.mark.parametrize("name", ["", "a treatment with a very long name, "])
+def test_nothing_overlaps_or_is_clipped(n_arms, name):
     p = _softmax(200, n_arms)
-    display = OverlapDisplay.from_predictions(p, np.arange(200) % n_arms, clip=0.01)
+    labels = [f"{name}{k}" for k in np.arange(200) % n_arms]
+    display = OverlapDisplay.from_predictions(p, labels, clip=0.01)
     figure = display.figure_
     figure.canvas.draw()
     boxes = [ax.get_tightbbox() for ax in display.axes_]
@@ -114,7 +128,6 @@ def test_from_estimator_shows_the_arm_that_is_not_the_control(two_arms):
     est, X, labels, _ = two_arms
     display = OverlapDisplay.from_estimator(est, X, labels)
     assert display.axes_[0].get_xlabel() == "Estimated probability of drug given x"
-    np.testing.assert_array_equal(display.propensity, est.predict_propensity(X))
     assert display.clip == est.propensity_clip
     other = OverlapDisplay.from_estimator(est, X, labels, arms=["placebo"])
     assert other.axes_[0].get_xlabel() == "Estimated probability of placebo given x"
@@ -126,8 +139,20 @@ def test_packed_targets_and_pipelines(two_arms):
     pipe = make_pipeline(StandardScaler(), clone(est)).fit(X, targets)
     display = OverlapDisplay.from_estimator(pipe, X, targets)
     np.testing.assert_array_equal(display.T, labels)
-    expected = pipe[-1].predict_propensity(pipe[0].transform(X))
-    np.testing.assert_array_equal(display.propensity, expected)
+    np.testing.assert_array_equal(display.propensity, pipe[-1].propensity_)
+
+
+def test_propensities_of_training_rows_are_out_of_fold(two_arms):
+    est, X, labels, _ = two_arms
+    display = OverlapDisplay.from_estimator(est, X, labels)
+    np.testing.assert_array_equal(display.propensity, est.propensity_)
+    assert np.abs(est.propensity_ - est.predict_propensity(X)).max() > 0.01
+    for rows in (np.arange(50), np.arange(len(X))[::-1]):
+        display = OverlapDisplay.from_estimator(est, X[rows], labels[rows])
+        np.testing.assert_array_equal(display.propensity, est.predict_propensity(X[rows]))
+    small = copy.deepcopy(est).compact()
+    display = OverlapDisplay.from_estimator(small, X, labels)
+    np.testing.assert_array_equal(display.propensity, est.predict_propensity(X))
 
 
 def test_panels_go_where_they_are_told(pyplot, five_arms):
@@ -178,7 +203,8 @@ def test_bad_estimators(two_arms):
         OverlapDisplay.from_estimator(clone(est), X, labels)
     dose = np.random.RandomState(0).uniform(size=len(X))
     dosed = clone(est).set_params(n_folds=1, control=None).fit(X, dose, y)
-    with pytest.raises(TargetError, match=r"OverlapDisplay needs arms, .* dose treatments"):
+    message = r"OverlapDisplay needs arms, .* dose treatments; DoseResponseDisplay .* Influence"
+    with pytest.raises(TargetError, match=message):
         OverlapDisplay.from_estimator(dosed, X, dose)
     single = clone(est).set_params(n_folds=1).fit(X, labels, y)
     with pytest.raises(IntervalNotAvailableError, match=r"n_folds=5 .*OverlapDisplay\.from_"):
