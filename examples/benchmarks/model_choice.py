@@ -3,7 +3,8 @@
 Every candidate is scored by cross-validation on the training rows with every scorer, and fitted
 to all of them; its error is that of individual effects on other rows. ``make_confounded`` draws
 new data in each replication; of ACIC 2016 there is one data set per setting, and a replication
-is a random split. Candidates are S-, T-learner and TARNet, each with two strengths of decay and two encodings.
+is a random split. Candidates are S-, T-learner and TARNet, each with two strengths of decay and
+two encodings, in batches of 128 and with a patience of 10 epochs.
 """
 
 # SPDX-License-Identifier: BSD-3-Clause

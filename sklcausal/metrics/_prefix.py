@@ -209,9 +209,6 @@ def prefix_curve(rows: Comparison, kind: str, empty: str) -> tuple[np.ndarray, n
         inverse = rows.inverse[order]
         w_treated = total(inverse * treated)
         w_others = total(inverse) - w_treated
-    if rows.weight is not None or rows.inverse is not None:
-        # a difference of sums may leave a rest where nobody was added
-        w_others[w_others <= 1e-9 * w_others[-1]] = 0.0
     gain = np.zeros(len(n_all))
     lift = gain[1:]
     _divide(y_treated, w_treated, lift)

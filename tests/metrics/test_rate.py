@@ -146,6 +146,26 @@ def test_several_arms_and_outcomes():
     assert_allclose(one.estimate, found.estimate[1:])
 
 
+def test_shares_of_a_trial_make_errors_smaller_as_the_spread_over_draws():
+    # level and ranking go together: chance differences between arms cancel in part
+    draws = []
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        x, T = rng.normal(size=400), rng.integers(0, 2, 400)
+        draws.append((T, 2 + 3 * x + T * (1 + x) + 0.2 * rng.normal(size=400), x))
+    known = {"outcome_mean": np.zeros((400, 2)), "propensity": np.full(400, 0.5)}
+    for metric in (
+        lambda *a, **k: rate(*a, target="qini", n_bootstrap=100, **k)[0],
+        lambda *a, **k: gates(*a, n_groups=2, **k)[1],
+        lambda T, y, x, **k: policy_value(T, y, effect=x, **k)["gain"],
+    ):
+        found = [metric(*draw) for draw in draws]
+        spread = np.std([r.estimate[0] for r in found], ddof=1)
+        assert 0.85 < np.mean([r.std_error[0] for r in found]) / spread < 1.15
+        naive = np.mean([metric(*draw, **known).std_error[0] for draw in draws[:20]])
+        assert naive > 1.3 * spread
+
+
 # -- groups, calibration, policies ----------------------------------------------------------
 
 

@@ -158,6 +158,19 @@ def test_without_fields_nuisances_are_cross_fitted_on_the_fold_once(study, monke
     assert len(calls) == 3
 
 
+def test_cross_fitted_nuisances_know_weights_clusters_and_propensities(study):
+    X, T, y, _ = study
+    w = np.random.default_rng(0).uniform(0.2, 3, 600)
+    extra = {"propensity": np.full(600, 0.45), "cluster": np.arange(600) // 2}
+    est, effect = Guess(2.0).fit(X, T), 2 * X[:, 0]
+    found = make_effect_scorer("dr", nuisance=MODELS)(
+        est, X, pack_targets(T, y, **extra), sample_weight=w
+    )
+    given = cross_fit_nuisances(X, T, y, sample_weight=w, **extra, **MODELS)
+    assert_array_equal(given.propensity[:, 1], 0.45)
+    assert_allclose(found, -dr_loss(T, y, effect, sample_weight=w, **given))
+
+
 def test_every_scorer_with_a_network_in_cross_validate():
     X, T, y = make_study(n=120, arms=("a", "b", "c"), outcomes=("continuous", "continuous"))
     y[:, 1] = (T != "b") + 0.1 * np.abs(y[:, 1])

@@ -106,6 +106,15 @@ def test_first_rows_of_one_arm_are_bridged():
     assert_array_equal(qini_curve(arm, y, score, empty="zero")[1][:3], [0, 4, 6])
 
 
+def test_weights_of_first_rows_of_one_arm_leave_no_rest_in_the_other():
+    arm, y = np.array([1] * 6 + [0] * 4), np.arange(10.0)
+    w = np.array([0.1, 0.2, 0.3, 0.7, 1.1, 1.3, 1.0, 1.0, 2.0, 2.3])
+    _, gain = uplift_curve(arm, y, -y, sample_weight=w, empty="zero")
+    share = w / w.mean()
+    wanted = np.cumsum(share * y)[:6]  # the mean of the missing arm counts as 0
+    assert_allclose(gain[1:7], wanted)
+
+
 def test_targeting_by_the_effect_beats_chance_and_the_reverse():
     rng = np.random.default_rng(1)
     x, arm = rng.normal(size=5000), rng.integers(0, 2, 5000)
