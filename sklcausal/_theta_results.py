@@ -23,7 +23,7 @@ from sklcausal.inference._averages import Average, combine_repeats
 from sklcausal.inference._diagnostics import describe_diagnostics
 from sklcausal.inference._dose_net import MomentNet
 from sklcausal.inference._effect_projection import EffectProjection
-from sklcausal.inference._engine import Engine
+from sklcausal.inference._engine import Engine, Representer
 from sklcausal.inference._groups import Groups
 from sklcausal.inference._linear_projection import project_linearly, read_features
 from sklcausal.inference._nuisance import PropensityNet
@@ -160,6 +160,13 @@ class ThetaResults(BaseEffectEstimator):
             return None  # there are influence values to average
         rows = self._rows("an average")
         return np.average(self._effect(rows.X, contrast), axis=0, weights=rows.weight).ravel()
+
+    @torch.inference_mode(False)
+    def _representers(self, contrast: Contrast, name: str) -> list[Representer]:
+        """Take the influence values of contrasts apart, for every split."""
+        self._inference(name)
+        target = MeanContrast(self.model_, contrast)
+        return [engine.representer(target) for engine in self.engines_]
 
     def _inference(self, name: str) -> Engine:
         if self.engine_ is None:

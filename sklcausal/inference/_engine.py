@@ -4,22 +4,46 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 
 from sklcausal._encoding import Treatments
 from sklcausal._models._base import StructuralModel
-from sklcausal.exceptions import TargetError
+from sklcausal.exceptions import ModelError, TargetError
 from sklcausal.inference import _averages as averages
 from sklcausal.inference._averages import Average
 from sklcausal.inference._groups import Groups
-from sklcausal.inference._hessian import Hessian
+from sklcausal.inference._hessian import GivenHessian, Hessian
 from sklcausal.inference._influence import Corrections, Signals, compute_corrections
 from sklcausal.inference._law import ArmLaw, TreatmentLaw
-from sklcausal.inference._targets import Cells, Target
+from sklcausal.inference._targets import Cells, MeanContrast, Target
 from sklcausal.inference._units import Affine, EngineUnits
+
+
+@dataclass(frozen=True)
+class Representer:
+    """What the influence values of contrasts are made of: ``value + alpha (y - mean)``.
+
+    Attributes
+    ----------
+    value, psi : ndarray of shape (n_samples, n_outputs)
+        Plug-in values and influence values.
+    residual : ndarray of shape (n_samples, n_outputs)
+        Outcomes less their out-of-fold means, in outcome units; 0 where not observed.
+    alpha : ndarray of shape (n_samples, n_outputs)
+        How far an influence value moves with its outcome; 0 where that is not observed.
+    contrast : ndarray of shape (n_samples, n_outputs)
+        The contrast of alpha itself: alpha had the row received t1, less that under t0.
+    """
+
+    value: np.ndarray
+    psi: np.ndarray
+    residual: np.ndarray
+    alpha: np.ndarray
+    contrast: np.ndarray
 
 
 class Engine:
@@ -79,6 +103,8 @@ class Engine:
         self.weight = np.ones(len(y)) if weight is None else weight
         self.propensity = law.propensity if isinstance(law, ArmLaw) else None
         self.is_known = isinstance(law, ArmLaw) and law.is_known
+        # learned ones are whole matrices of every row, too large to be kept
+        self.hessian = None if isinstance(hessian, GivenHessian) else hessian
         self.corrections = self.in_outcome_units(
             compute_corrections(self.model, y, t, theta, hessian)
         )
@@ -107,6 +133,55 @@ class Engine:
             In outcome units.
         """
         return self.corrections.signals(Cells(self.model))
+
+    def representer(self, target: MeanContrast) -> Representer:
+        """Take the influence values of contrasts apart.
+
+        Parameters
+        ----------
+        target : MeanContrast
+            The same for all rows.
+
+        Returns
+        -------
+        Representer
+        """
+        if self.hessian is None:
+            raise ModelError(
+                "representers need an expected Hessian that follows from the treatment's law, but "
+                f"that of {self.model!r} was learned"
+            )
+        n, m, k = len(self.y), self.model.n_outcomes_, target.contrast.n_contrasts
+        back = Affine.of(self.model, self.units.alone())
+        shifted = self.corrections.theta - back.shift[0]
+        theta = np.linalg.solve(back.matrix[0].T, shifted.T).T
+        signals, observed = self.corrections.signals(target), ~np.isnan(self.y)
+        residual = np.where(observed, self.y - self._means(theta, self.t), 0.0)
+        alpha = np.tile(observed, k) * self._moves(target, theta, self.t)
+        points, at = np.unique(target.contrast.points[0], axis=0, return_inverse=True)
+        low, high = np.split(at.ravel(), 2)
+        change = np.zeros_like(alpha)
+        for j, point in enumerate(points):
+            sign = (high == j).astype(float) - (low == j)
+            t = np.tile(point, (n, 1)) if point.ndim else np.full(n, point)
+            moves = self._moves(target, theta, self.units.treatments(t))
+            change += np.repeat(sign, m) * moves
+        scaled = np.tile(residual * self.units.y_scale, k)
+        return Representer(signals.value, signals.psi, scaled, alpha, change)
+
+    def _means(self, theta: np.ndarray, t: np.ndarray) -> np.ndarray:
+        means = self.model.batch_mean(torch.tensor(theta), torch.tensor(t))
+        return means.detach().numpy()
+
+    def _moves(self, target: MeanContrast, theta: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """Compute how far influence values move with all outcomes, had t been received."""
+        assert self.hessian is not None
+        y = self._means(theta, t) + 1.0
+        found = compute_corrections(self.model, y, t, theta, self.hessian)
+        signals = self.in_outcome_units(found).signals(target)
+        return (signals.psi - signals.value) / np.tile(
+            self.units.y_scale, target.contrast.n_contrasts
+        )
 
     def effective_sample_size(self) -> np.ndarray:
         """Compute the effective sample size of the implied weights of each arm.

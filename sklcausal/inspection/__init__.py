@@ -8,6 +8,7 @@ from sklcausal.inspection._dose_response_display import DoseResponseDisplay
 from sklcausal.inspection._effect_display import EffectDisplay
 from sklcausal.inspection._influence_display import InfluenceDisplay
 from sklcausal.inspection._overlap_display import OverlapDisplay
+from sklcausal.inspection._sensitivity_display import SensitivityDisplay
 from sklcausal.inspection._training_display import TrainingDisplay
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "EffectDisplay",
     "InfluenceDisplay",
     "OverlapDisplay",
+    "SensitivityDisplay",
     "TrainingDisplay",
     "standardized_differences",
 ]
