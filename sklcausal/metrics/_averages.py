@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from sklcausal._encoding import check_cluster
+from sklcausal.exceptions import TargetError
 from sklcausal.inference._averages import covariance_of_moves
 from sklcausal.metrics._inputs import Study
 from sklcausal.targets import as_column_array, check_lengths
@@ -30,7 +31,10 @@ def read_cluster(cluster: Any, study: Study) -> np.ndarray | None:
         return None
     labels = as_column_array(cluster, "cluster")
     check_lengths({"cluster": labels, "T": study.t})
-    return check_cluster(labels)
+    codes = check_cluster(labels)
+    if codes is not None and codes.max() < 1:
+        raise TargetError(f"`cluster` must hold at least 2 labels, got 1: {labels[:1].tolist()}")
+    return codes
 
 
 def share_moves(study: Study) -> np.ndarray:

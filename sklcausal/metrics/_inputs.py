@@ -142,6 +142,8 @@ class Study:
         They sum to 1.
     one_dim : bool
         Whether y had one axis.
+    given : object
+        T as it was given, whose index the other arguments must share.
     """
 
     treatments: Treatments
@@ -149,6 +151,7 @@ class Study:
     y: np.ndarray
     weight: np.ndarray
     one_dim: bool
+    given: Any = None
 
     @property
     def others(self) -> np.ndarray:
@@ -192,6 +195,7 @@ class Study:
         -------
         ndarray of float of shape (n_samples, n_contrasts, n_outcomes)
         """
+        check_same_index(**{"T": self.given, name: effect})
         array = read_array(effect, name)
         shape = (len(self.t), len(self.others), self.y.shape[1])
         flat = array.reshape(len(array), -1)
@@ -263,7 +267,13 @@ def read_study(T: Any, y: Any, treatments: Any, control: Any, sample_weight: Any
     numbers = values.astype(float) if values.dtype.kind == "b" else check_numbers(values, "y")
     numbers = numbers.reshape(len(values), -1)
     weight = read_weights(sample_weight, len(arms))
-    return Study(found, codes, numbers, weight, values.ndim == 1)
+    share = np.bincount(codes, weight, minlength=found.n_arms)
+    if not share.all():
+        arm = found.labels[int(share.argmin())]
+        raise TargetError(
+            f"`sample_weight` must leave rows of every arm, got only zeros in {arm!r}"
+        )
+    return Study(found, codes, numbers, weight, values.ndim == 1, T)
 
 
 def _levels(arms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -282,6 +292,8 @@ def _levels(arms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         raise TargetError(f"`T` must have shape (n_samples,), got {arms.shape}")
     arms = arms.reshape(-1)
     check_not_missing(arms, "T")
+    if arms.dtype.kind == "f" and not np.all(arms == np.round(arms)):
+        raise TargetError("`T` must hold arms, got numbers that are not integers, as of a dose")
     if arms.dtype.kind in "iu" and len(arms) and 0 <= arms.min() and arms.max() < MAX_TABLE:
         # counting beats sorting and hashing by far
         present = np.bincount(arms) > 0
@@ -313,6 +325,7 @@ def read_propensity(propensity: Any, study: Study, clip: float) -> np.ndarray:
     if propensity is None:
         share = np.bincount(study.t, study.weight, minlength=n_arms)
         return np.broadcast_to(share, (n, n_arms))
+    check_same_index(T=study.given, propensity=propensity)
     array = read_array(propensity, "propensity")
     if array.min() < 0 or array.max() > 1:
         raise ValueError(
@@ -356,6 +369,7 @@ def read_outcome_mean(outcome_mean: Any, study: Study) -> np.ndarray:
         onehot = np.eye(n_arms)[study.t] * study.weight[:, None]
         means = onehot.T @ study.y / onehot.sum(axis=0)[:, None]
         return np.broadcast_to(means, (n, n_arms, n_outcomes))
+    check_same_index(T=study.given, outcome_mean=outcome_mean)
     array = read_array(outcome_mean, "outcome_mean")
     flat = array.reshape(len(array), -1)
     as_given = array.ndim < 3 or array.shape == (n, n_arms, n_outcomes)

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from scipy.special import expit
@@ -174,6 +175,12 @@ BASE = {"T": [0, 1, 0, 1], "y": [0.0, 1.0, 2.0, 3.0], "effect": [1.0, 1.0, 1.0, 
         ({"propensity": [0.0, 0.0, 0.5, 0.5], "clip": 0}, "got 0 in row 1; a positive `clip`"),
         ({"clip": 0.5}, "`clip` must be a number from 0 to below 0.5, got 0.5"),
         ({"outcome_mean": np.ones((4, 3))}, r"`outcome_mean` must have shape \(4, 2\)"),
+        ({"T": [0.5, 1.5, 0.5, 1.5]}, "`T` must hold arms, got numbers that are not integers"),
+        ({"sample_weight": [1, 0, 1, 0]}, "`sample_weight` must leave rows of every arm, .* in 1"),
+        (
+            {"T": pd.Series([0, 1, 0, 1]), "effect": pd.Series(np.ones(4), index=range(1, 5))},
+            "`T` and `effect` must have the same index",
+        ),
         ({"sample_weight": [1, 1, -1, 1]}, "`sample_weight` must be at least 0"),
         ({"multioutput": "mean"}, "`multioutput` must be one of"),
     ],

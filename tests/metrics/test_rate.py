@@ -243,7 +243,11 @@ BAD = [
     ),
     (
         lambda *a, **k: rate(*a, cluster=np.zeros(40), **k),
-        "need at least 4 rows or clusters, got 1",
+        "`cluster` must hold at least 2 labels, got 1",
+    ),
+    (
+        lambda *a, **k: rate(*a, cluster=np.arange(40) % 3, **k),
+        "at least 4 rows or clusters, got 3",
     ),
     (lambda *a, **k: rate(*a, cluster=np.zeros(4), **k), "same number of rows, got `cluster` 4"),
     (lambda *a, **k: toc_curve(*a, shares=[0.5, 0.2], **k), "`shares` must increase"),
