@@ -21,8 +21,11 @@ _SUBMODULES = frozenset(
         "inference",
         "inspection",
         "meta",
+        "metrics",
+        "model_selection",
         "nn",
         "representation",
+        "sensitivity",
         "structural",
         "targets",
     }
