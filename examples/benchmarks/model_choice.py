@@ -4,7 +4,7 @@ Every candidate is scored by cross-validation on the training rows with every sc
 to all of them; its error is that of individual effects on other rows. ``make_confounded`` draws
 new data in each replication; of ACIC 2016 there is one data set per setting, and a replication
 is a random split. Candidates are S-, T-learner and TARNet, each with two strengths of decay and
-two encodings, in batches of 128 and with a patience of 10 epochs.
+two encodings, in batches of 128 for at most 50 epochs.
 """
 
 # SPDX-License-Identifier: BSD-3-Clause
@@ -33,7 +33,15 @@ def candidates() -> dict[str, Any]:
         (SLearner, TLearner, TARNet), (0.3, 3.0), (None, "piecewise_linear")
     ):
         name = f"{cls.__name__} {decay:g} {'bins' if encoding else 'raw'}"
-        found[name] = cls(n_folds=1, weight_decay=decay, numeric_encoding=encoding, random_state=0)
+        found[name] = cls(
+            n_folds=1,
+            weight_decay=decay,
+            numeric_encoding=encoding,
+            batch_size=128,
+            patience=10,
+            max_epochs=50,
+            random_state=0,
+        )
     return found
 
 

@@ -176,7 +176,7 @@ def bootstrap(
     cluster: Any,
     n_bootstrap: int,
     random_state: Any,
-    divides_by_shares: bool = False,
+    divides_by_shares: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Compute statistics of rankings, and their covariance over half samples.
 
@@ -189,7 +189,7 @@ def bootstrap(
     cluster : array-like of shape (n_samples,) or None
     n_bootstrap : int
     random_state : int, RandomState instance or None
-    divides_by_shares : bool, default=False
+    divides_by_shares : bool
         Whether propensities are the shares of the arms.
 
     Returns
