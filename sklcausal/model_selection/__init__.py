@@ -1,9 +1,12 @@
-"""Splitters, pipelines and adapters that know treatments from outcomes."""
+"""Splitters, pipelines, stacks and trees that know treatments from outcomes."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+from sklcausal.model_selection._effect_tree import EffectTree
+from sklcausal.model_selection._importance import effect_importance
 from sklcausal.model_selection._outcome_transformer import OutcomeTransformer
 from sklcausal.model_selection._pipeline import EffectPipeline, make_effect_pipeline
+from sklcausal.model_selection._policy_tree import PolicyTree
 from sklcausal.model_selection._split import (
     TreatmentStratifiedKFold,
     TreatmentStratifiedShuffleSplit,
@@ -11,8 +14,11 @@ from sklcausal.model_selection._split import (
 
 __all__ = [
     "EffectPipeline",
+    "EffectTree",
     "OutcomeTransformer",
+    "PolicyTree",
     "TreatmentStratifiedKFold",
     "TreatmentStratifiedShuffleSplit",
+    "effect_importance",
     "make_effect_pipeline",
 ]

@@ -1,0 +1,416 @@
+"""Shallow trees that describe an effect surface, with an interval for each leaf."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+import importlib
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator, _fit_context
+from sklearn.tree import DecisionTreeRegressor
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from sklcausal._encoding import check_cluster, check_weights
+from sklcausal.inference import InferenceResult
+from sklcausal.inference._averages import covariance_of_moves
+from sklcausal.metrics._inputs import read_array
+from sklcausal.model_selection._rows import arms_of, read_judged
+from sklcausal.model_selection._rules import join_rules, name_columns, write_rule
+from sklcausal.targets import as_column_array, check_lengths
+
+MIN_ROWS = 2  # for a standard error
+
+
+class EffectTree(BaseEstimator):
+    """Describe by a few rules who has which effect.
+
+    A regression tree of predicted effects finds groups of people; the average effect of each, with
+    a standard error, comes from doubly robust scores, by default of rows that did not choose the
+    groups.
+
+    Parameters
+    ----------
+    max_depth : int, default=2
+        Questions that are asked of everybody at most.
+    min_samples_leaf : int or float, default=0.05
+        Fewest rows of a group among those that choose the groups, or their share of these.
+    honest : bool, default=True
+        Whether one half of the rows chooses the groups and the other estimates their effects. Else
+        all rows do both, and intervals are too optimistic unless effects were predicted by models
+        that have not seen these rows.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the halves and of ties between splits.
+
+    Attributes
+    ----------
+    tree_ : DecisionTreeRegressor
+        The tree that was grown.
+    rules_ : list of str of shape (n_leaves,)
+        Who is in each group, from the smallest to the largest effect that is predicted.
+    leaves_ : InferenceResult
+        Average effect of each group, in outcome units.
+    n_samples_leaf_ : ndarray of int of shape (n_leaves,)
+        Rows behind each average.
+    share_leaf_ : ndarray of shape (n_leaves,)
+        Share of all rows, by weight, in each group.
+    n_features_in_ : int
+        Number of columns of X.
+    feature_names_in_ : ndarray of str of shape (n_features_in_,)
+        Names of the columns, if X had names that are all strings.
+
+    See Also
+    --------
+    PolicyTree : Choose arms in place of describing effects.
+    sklcausal.metrics.gates : Groups by the size of the predicted effect.
+
+    Notes
+    -----
+    Rules describe the predictions, not causes of a difference in effects: a column may stand for
+    another that it goes with. With small samples other halves may give other groups.
+
+    References
+    ----------
+    .. [1] Athey, Imbens, "Recursive partitioning for heterogeneous causal effects", PNAS 2016,
+       arXiv 1504.01132 (honest estimation).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklcausal.model_selection import EffectTree
+    >>> X = np.random.default_rng(0).normal(size=(200, 2))
+    >>> effect = np.where(X[:, 0] > 0, 2.0, 0.0)
+    >>> EffectTree(max_depth=1, random_state=0).fit(X, effect, effect).leaves_.estimate
+    array([0., 2.])
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "max_depth": [Interval(Integral, 1, None, closed="left")],
+        "min_samples_leaf": [
+            Interval(Integral, 1, None, closed="left"),
+            Interval(Real, 0, 0.5, closed="neither"),
+        ],
+        "honest": ["boolean"],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        *,
+        max_depth: int = 2,
+        min_samples_leaf: float = 0.05,
+        honest: bool = True,
+        random_state: Any = None,
+    ):
+        self.max_depth = max_depth
+        self.min_samples_leaf = min_samples_leaf
+        self.honest = honest
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: Any,
+        effect: Any,
+        scores: Any,
+        *,
+        sample_weight: Any = None,
+        cluster: Any = None,
+    ) -> EffectTree:
+        """Grow the tree and estimate the effect of each group.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Covariates that may be asked for, as numbers.
+        effect : array-like of shape (n_samples,)
+            Predicted effects of one contrast and outcome, in outcome units.
+        scores : array-like of shape (n_samples,)
+            Doubly robust scores of the same contrast, such as a difference of two columns of
+            `doubly_robust_scores`.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Row weights.
+        cluster : array-like of shape (n_samples,) or None, default=None
+            Rows with the same label share errors and stay in one half.
+
+        Returns
+        -------
+        self : EffectTree
+            The fitted tree.
+
+        Raises
+        ------
+        ValueError
+            If lengths differ, there are several columns of effects, values are not finite, or a
+            group is left without rows to estimate its effect.
+        """
+        array = validate_data(self, X, dtype=float)
+        columns = {"effect": effect, "scores": scores}
+        given = {name: _read_column(value, name) for name, value in columns.items()}
+        check_lengths({"X": array, **given})
+        n = len(array)
+        weight = check_weights(sample_weight, n)
+        weight = np.ones(n) if weight is None else weight
+        codes = None
+        if cluster is not None:
+            labels = as_column_array(cluster, "cluster")
+            check_lengths({"X": array, "cluster": labels})
+            codes = check_cluster(labels)
+        rng = check_random_state(self.random_state)
+        grow, judge = self._halves(n, codes, rng)
+        tree = DecisionTreeRegressor(
+            max_depth=self.max_depth,
+            min_samples_leaf=self.min_samples_leaf,
+            random_state=rng.randint(2**31 - 1),
+        )
+        tree.fit(array[grow], given["effect"][grow], sample_weight=weight[grow])
+        nodes = np.flatnonzero(tree.tree_.children_left < 0)
+        nodes = nodes[np.argsort(tree.tree_.value[nodes, 0, 0], kind="stable")]
+        places = np.searchsorted(np.sort(nodes), tree.apply(array))
+        leaf = np.argsort(nodes)[places]
+        own, w = leaf[judge], weight[judge]
+        counts = np.bincount(own, minlength=len(nodes))
+        if counts.min() < MIN_ROWS:
+            raise ValueError(
+                f"every group needs at least {MIN_ROWS} rows to estimate its effect, got "
+                f"{counts.min()}; use a larger `min_samples_leaf` or a smaller `max_depth`"
+            )
+        mass = np.bincount(own, w)
+        mean = np.bincount(own, w * given["scores"][judge]) / mass
+        moves = np.eye(len(nodes))[own] * (w / mass[own])[:, None]
+        moves *= given["scores"][judge][:, None] - mean
+        within = None if codes is None else np.unique(codes[judge], return_inverse=True)[1]
+        self.tree_, self._order = tree, nodes
+        self.rules_ = _rules(tree.tree_, nodes, name_columns(self))
+        self.n_samples_leaf_ = counts
+        self.share_leaf_ = np.bincount(leaf, weight, minlength=len(nodes)) / weight.sum()
+        self.leaves_ = InferenceResult(
+            mean,
+            covariance_of_moves([moves], [np.arange(len(moves))], within),
+            self.rules_,
+            "Average effects of groups",
+            len(judge),
+        )
+        return self
+
+    def _halves(
+        self, n: int, cluster: np.ndarray | None, rng: np.random.RandomState
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Deal rows, or clusters, into those that choose groups and those that judge them."""
+        if not self.honest:
+            return np.arange(n), np.arange(n)
+        units = np.arange(n) if cluster is None else cluster
+        n_units = int(units.max()) + 1
+        if n_units < 2:
+            raise ValueError(f"honest halves need at least 2 rows or clusters, got {n_units}")
+        grows = np.zeros(n_units, dtype=bool)
+        grows[rng.permutation(n_units)[: n_units // 2]] = True
+        return np.flatnonzero(grows[units]), np.flatnonzero(~grows[units])
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        T: Any,
+        y: Any = None,
+        *,
+        contrast: int = 0,
+        outcome: int = 0,
+        outcome_mean: Any = None,
+        propensity: Any = None,
+        clip: float = 0.01,
+        sample_weight: Any = None,
+        cluster: Any = None,
+        **params: Any,
+    ) -> EffectTree:
+        """Describe the effects that a fitted estimator predicts.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Fitted effect estimator, or a fitted pipeline or search that ends in one.
+        X : array-like of shape (n_samples, n_features)
+            Covariates, best of rows that the estimator has not seen.
+        T : array-like of shape (n_samples,)
+            Arm that each row received, or packed targets, with ``y=None``; packed nuisances are
+            read.
+        y : array-like of shape (n_samples,) or (n_samples, n_outcomes), or None, default=None
+            Outcomes.
+        contrast, outcome : int, default=0
+            Positions in ``effect_names_out_`` and ``outcome_names_`` of the estimator.
+        outcome_mean, propensity : array-like or None, default=None
+            As the metrics take them; None cross-fits them by `cross_fit_nuisances`.
+        clip : float, default=0.01
+            Smallest probability that is divided by.
+        sample_weight, cluster : array-like of shape (n_samples,) or None, default=None
+            As in `fit`.
+        **params : object
+            Parameters of the tree.
+
+        Returns
+        -------
+        EffectTree
+            The fitted tree.
+
+        Raises
+        ------
+        TargetError
+            If T or y cannot be used, or the estimator was fitted to doses.
+        ValueError
+            If there is no such contrast or outcome, or a parameter cannot be used.
+        TypeError
+            If the estimator does not estimate effects.
+        """
+        rows = read_judged(
+            X,
+            T,
+            y,
+            outcome_mean=outcome_mean,
+            propensity=propensity,
+            sample_weight=sample_weight,
+            cluster=cluster,
+            **arms_of(estimator),
+        )
+        effect = rows.study.read_effect(estimator.predict(X))
+        for name, position, size in (
+            ("contrast", contrast, effect.shape[1]),
+            ("outcome", outcome, effect.shape[2]),
+        ):
+            if position not in range(size):
+                raise ValueError(f"`{name}` must be from 0 to {size - 1}, got {position!r}")
+        return cls(**params).fit(
+            X,
+            effect[:, contrast, outcome],
+            rows.contrasts(clip)[:, contrast, outcome],
+            sample_weight=sample_weight,
+            cluster=rows.cluster,
+        )
+
+    def apply(self, X: Any) -> np.ndarray:
+        """Find the group of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Covariates.
+
+        Returns
+        -------
+        ndarray of int of shape (n_samples,)
+            Position in ``rules_``.
+
+        Raises
+        ------
+        NotFittedError
+            If called before ``fit``.
+        ValueError
+            If X has other columns than in fit.
+        """
+        check_is_fitted(self)
+        nodes = self.tree_.apply(validate_data(self, X, dtype=float, reset=False))
+        places = np.searchsorted(np.sort(self._order), nodes)
+        return np.argsort(self._order)[places]
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the average effect of each row's group, in outcome units.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Covariates.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Effects.
+
+        Raises
+        ------
+        NotFittedError
+            If called before ``fit``.
+        ValueError
+            If X has other columns than in fit.
+        """
+        groups = self.apply(X)
+        return self.leaves_.estimate[groups]
+
+    def export_text(self, alpha: float = 0.05) -> str:
+        """Write the groups, one to a line, with intervals.
+
+        Parameters
+        ----------
+        alpha : float, default=0.05
+            One minus the confidence level.
+
+        Returns
+        -------
+        str
+            Rules, average effects, intervals and shares of the rows.
+
+        Raises
+        ------
+        NotFittedError
+            If called before ``fit``.
+        """
+        check_is_fitted(self)
+        low, high = self.leaves_.conf_int(alpha)
+        width = max(len(rule) for rule in self.rules_)
+        rows = zip(self.rules_, self.leaves_.estimate, low, high, self.share_leaf_, strict=True)
+        return "\n".join(
+            f"{rule.ljust(width)}  {e:.3g} [{lo:.3g}, {hi:.3g}]  ({100 * share:.0f} % of rows)"
+            for rule, e, lo, hi, share in rows
+        )
+
+    def plot(self, ax: Any = None, *, alpha: float = 0.05) -> Any:
+        """Draw the average effect of each group with its interval.
+
+        Parameters
+        ----------
+        ax : Axes or None, default=None
+            Where to draw. None makes a new figure.
+        alpha : float, default=0.05
+            One minus the confidence level.
+
+        Returns
+        -------
+        Axes
+            With the picture.
+
+        Raises
+        ------
+        NotFittedError
+            If called before ``fit``.
+        ImportError
+            If matplotlib is not installed.
+        """
+        check_is_fitted(self)
+        forest = importlib.import_module("sklcausal.inspection._forest")
+        return forest.draw_groups(self.rules_, self.leaves_, self.share_leaf_, alpha, ax)
+
+
+def _read_column(values: Any, name: str) -> np.ndarray:
+    array = read_array(values, name)
+    flat = array.reshape(len(array), -1)
+    if flat.shape[1] != 1:
+        raise ValueError(
+            f"`{name}` must be one column, of one contrast and one outcome, got shape "
+            f"{array.shape}"
+        )
+    return flat[:, 0]
+
+
+def _rules(tree: Any, nodes: np.ndarray, names: list[str]) -> list[str]:
+    """Write the conditions on the way to each leaf."""
+    paths: dict[int, list[str]] = {0: []}
+    for node in range(tree.node_count):
+        left, right = tree.children_left[node], tree.children_right[node]
+        if left >= 0:
+            name, at = names[tree.feature[node]], float(tree.threshold[node])
+            paths[left] = [*paths[node], write_rule(name, "<=", at)]
+            paths[right] = [*paths[node], write_rule(name, ">", at)]
+    return [join_rules(paths[int(node)]) for node in nodes]

@@ -1,0 +1,245 @@
+"""Read rows with outcomes, and nuisances that turn them into doubly robust scores."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.utils import Bunch
+from sklearn.utils.validation import _num_samples
+
+from sklcausal._encoding import Treatments
+from sklcausal.exceptions import TargetError
+from sklcausal.metrics import cross_fit_nuisances
+from sklcausal.metrics._inputs import Study, read_outcome_mean, read_propensity, read_study
+from sklcausal.metrics._losses import arm_scores, contrast_scores
+from sklcausal.metrics._nuisances import as_numbers
+from sklcausal.targets import (
+    as_column_array,
+    check_lengths,
+    check_same_index,
+    is_packed,
+    unpack_targets,
+)
+from sklcausal.utils._final_step import final_step
+
+
+def read_packed_nuisances(
+    fields: Mapping[str, Any] | None, arms: np.ndarray, n_outcomes: int
+) -> Bunch | None:
+    """Read the nuisances that `add_nuisances` has put into packed targets.
+
+    Parameters
+    ----------
+    fields : mapping of str to ndarray, or None
+        Unpacked targets.
+    arms : ndarray of shape (n_arms,)
+        Labels, in the order that is wanted.
+    n_outcomes : int
+
+    Returns
+    -------
+    Bunch or None
+        ``outcome_mean`` of shape (n_samples, n_arms, n_outcomes) and ``propensity`` of shape
+        (n_samples, n_arms); None where there are no such fields.
+    """
+    if fields is None or "nuisance_treatments" not in fields:
+        return None
+    labels = fields["nuisance_treatments"].reshape(len(fields["T"]), -1)[0]
+    schema = Treatments("discrete", labels, 0, tuple(map(str, labels.tolist())))
+    columns = schema.encode(np.asarray(arms), "treatments")
+    n = len(fields["T"])
+    means = fields["nuisance_outcome_mean"].reshape(n, len(labels), -1)[:, columns]
+    if means.shape[2] != n_outcomes:
+        raise TargetError(
+            f"`nuisance_outcome_mean` must hold {n_outcomes} outcome(s), got {means.shape[2]}"
+        )
+    chances = fields["nuisance_propensity"].reshape(n, -1)[:, columns]
+    return Bunch(outcome_mean=means, propensity=chances / chances.sum(axis=1, keepdims=True))
+
+
+def separate(T: Any, y: Any) -> Bunch:
+    """Bring packed and separate targets to one form.
+
+    Parameters
+    ----------
+    T, y : object
+        Treatments and outcomes, or packed targets in either.
+
+    Returns
+    -------
+    Bunch
+        ``T``, ``y`` and the fields beside them.
+    """
+    if is_packed(y) and T is None:
+        T, y = y, None
+    if is_packed(T):
+        if y is not None:
+            raise TargetError("`y` must be None when `T` holds packed targets, got both")
+        return unpack_targets(T)
+    if T is None or y is None:
+        raise TargetError(
+            "treatments and outcomes are both needed, as T and y or as pack_targets(T, y), got "
+            f"{'no' if T is None else 'only'} `T`"
+        )
+    return Bunch(T=as_column_array(T, "T"), y=as_column_array(y, "y"))
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Rows with nuisances by which effects or policies are judged.
+
+    Attributes
+    ----------
+    study : Study
+        Arms, outcomes and weights that sum to 1.
+    outcome_mean : ndarray of shape (n_samples, n_arms, n_outcomes)
+    propensity : ndarray of shape (n_samples, n_arms)
+        As it came, not clipped.
+    cluster : ndarray of shape (n_samples,) or None
+        Labels.
+    """
+
+    study: Study
+    outcome_mean: np.ndarray
+    propensity: np.ndarray
+    cluster: np.ndarray | None
+
+    def scores(self, clip: float) -> np.ndarray:
+        """Compute doubly robust scores of every arm.
+
+        Parameters
+        ----------
+        clip : float
+            Smallest probability that is divided by.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_arms, n_outcomes)
+        """
+        return arm_scores(self.study, self.outcome_mean, self.propensity, clip)
+
+    def contrasts(self, clip: float) -> np.ndarray:
+        """Compute doubly robust scores of the effect of every arm against the control.
+
+        Parameters
+        ----------
+        clip : float
+            Smallest probability that is divided by.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_contrasts, n_outcomes)
+        """
+        return contrast_scores(self.study, self.scores(clip))
+
+
+def read_judged(
+    X: Any,
+    T: Any,
+    y: Any,
+    *,
+    outcome_mean: Any = None,
+    propensity: Any = None,
+    sample_weight: Any = None,
+    cluster: Any = None,
+    treatments: Any = None,
+    control: Any = None,
+    encode: Callable[[np.ndarray], np.ndarray] = as_numbers,
+    seen: Any = None,
+    **cross_fit: Any,
+) -> Judged:
+    """Read rows, and read or cross-fit the nuisances that they come without.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+    T, y : object
+        Treatments and outcomes, or packed targets in either. Packed nuisances are read.
+    outcome_mean : array-like of shape (n_samples, n_arms, ...) or None, default=None
+    propensity : array-like of shape (n_samples, n_arms) or (n_samples,), or None, default=None
+    sample_weight, cluster : array-like of shape (n_samples,) or None, default=None
+    treatments, control : object, default=None
+        As the metrics take them.
+    encode : callable, default=as_numbers
+        Turns outcomes into numbers.
+    seen : array-like of shape (n_samples, n_columns) or None, default=None
+        What default models of nuisances are fitted to in place of X.
+    **cross_fit : object
+        Arguments of `cross_fit_nuisances`.
+
+    Returns
+    -------
+    Judged
+    """
+    check_same_index(X=X, T=T, y=y, sample_weight=sample_weight, cluster=cluster)
+    fields = separate(T, y)
+    check_lengths({"X": range(_num_samples(X)), "T": fields.T, "y": fields.y})
+    given = {"propensity": propensity, "cluster": cluster}
+    both = [name for name, value in given.items() if value is not None and name in fields]
+    if both:
+        raise TargetError(f"`{both[0]}` must be packed or passed, got both")
+    given = {name: fields.get(name) if value is None else value for name, value in given.items()}
+    study = read_study(fields.T, encode(fields.y), treatments, control, sample_weight)
+    arms = np.asarray(study.treatments.arms)
+    found = Bunch(outcome_mean=outcome_mean, propensity=given["propensity"])
+    packed = read_packed_nuisances(fields, arms, study.y.shape[1])
+    if packed is not None:
+        found = Bunch(**packed | {name: v for name, v in found.items() if v is not None})
+    if any(value is None for value in found.values()):
+        own = ("outcome_model", "propensity_model")
+        is_default = all(cross_fit.get(name) is None for name in own)
+        codes = np.arange(len(arms))
+        fitted = cross_fit_nuisances(
+            seen if is_default and seen is not None else X,
+            study.t,
+            study.y,
+            propensity=given["propensity"],
+            treatments=codes,
+            sample_weight=sample_weight,
+            cluster=given["cluster"],
+            **cross_fit,
+        )
+        found = Bunch(**fitted | {name: v for name, v in found.items() if v is not None})
+    return Judged(
+        study,
+        np.array(read_outcome_mean(found.outcome_mean, study)),
+        np.array(read_propensity(found.propensity, study, np.finfo(float).tiny)),
+        given["cluster"],
+    )
+
+
+def arms_of(estimator: Any) -> dict[str, Any]:
+    """Take what judging the effects of a fitted estimator needs to know of it.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted, or a fitted search or pipeline that ends in one.
+
+    Returns
+    -------
+    dict
+        ``treatments``, ``control`` and ``encode``.
+    """
+    final = final_step(estimator)
+    if not hasattr(final, "treatments_"):
+        raise TypeError(
+            "`estimator` must be a fitted effect estimator, or a fitted pipeline or search that "
+            f"ends in one, got {type(final).__name__}"
+        )
+    if final.treatments_ is None:
+        raise TargetError(
+            f"`estimator` must be fitted to arms, but {type(final).__name__} was fitted to doses"
+        )
+    outcomes = final.outcomes_
+
+    def encode(y: np.ndarray) -> np.ndarray:
+        numbers = outcomes.encode(y)
+        return numbers[:, 0] if outcomes.one_dim else numbers
+
+    return {"treatments": final.treatments_, "control": final.control_, "encode": encode}

@@ -1,0 +1,60 @@
+"""Conditions on columns in plain words."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def name_columns(estimator: Any) -> list[str]:
+    """Name the columns of X as in fit, or by number.
+
+    Parameters
+    ----------
+    estimator : estimator
+        With ``n_features_in_``.
+
+    Returns
+    -------
+    list of str
+    """
+    names = getattr(estimator, "feature_names_in_", None)
+    if names is None:
+        return [f"x{j}" for j in range(estimator.n_features_in_)]
+    return [str(name) for name in names]
+
+
+def write_rule(name: str, sign: str, threshold: float) -> str:
+    """Write a condition.
+
+    Parameters
+    ----------
+    name : str
+    sign : {'<=', '>'}
+    threshold : float
+
+    Returns
+    -------
+    str
+    """
+    return f"{name} {sign} {threshold:.4g}"
+
+
+def join_rules(rules: list[str]) -> str:
+    """Join the conditions of a leaf, the later of two on the same side of a column replacing it.
+
+    Parameters
+    ----------
+    rules : list of str
+        From the root downwards.
+
+    Returns
+    -------
+    str
+    """
+    kept: dict[str, str] = {}
+    for rule in rules:
+        # name and sign: a later threshold on the same side is the narrower one
+        kept[rule.rsplit(" ", 1)[0]] = rule
+    return " and ".join(kept.values()) or "everybody"

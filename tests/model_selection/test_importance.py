@@ -1,0 +1,117 @@
+"""Importance of columns for the effect, apart from the level."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import BaseEstimator
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from sklcausal.metrics import dr_loss, r_loss
+from sklcausal.model_selection import effect_importance
+
+
+class Known(BaseEstimator):
+    """Predict an effect of ``2 a + b``, from frames or arrays."""
+
+    treatments_, control_ = np.array([0, 1]), 0
+
+    class outcomes_:
+        one_dim = True
+
+        @staticmethod
+        def encode(y):
+            return np.asarray(y, dtype=float).reshape(len(y), -1)
+
+    def fit(self, X, T=None, y=None):
+        self.fitted_ = True
+        return self
+
+    def predict(self, X):
+        X = X.to_numpy() if hasattr(X, "to_numpy") else X
+        return 2 * X[:, 0] + X[:, 1]
+
+
+@pytest.fixture(scope="module")
+def study():
+    """Draw a trial: the third column moves the level only, the fourth nothing."""
+    rng = np.random.default_rng(0)
+    X, T = rng.normal(size=(2000, 4)), rng.integers(0, 2, 2000)
+    y = 5 * X[:, 2] + T * (2 * X[:, 0] + X[:, 1]) + rng.normal(size=2000)
+    mean = np.stack([5 * X[:, 2], 5 * X[:, 2] + 2 * X[:, 0] + X[:, 1]], axis=1)
+    return X, T, y, {"outcome_mean": mean, "propensity": np.full(2000, 0.5)}
+
+
+@pytest.mark.parametrize("loss", ["dr", "r"])
+def test_only_modifiers_matter(study, loss):
+    X, T, y, known = study
+    found = effect_importance(Known(), X, T, y, loss=loss, random_state=0, **known)
+    # a permuted normal column with weight w changes effects by w times sqrt(2)
+    scale = 1 if loss == "dr" else 0.25
+    wanted = scale * np.array([8.0, 2.0, 0.0, 0.0])
+    assert (np.abs(found.importances_mean - wanted) <= 4 * found.std_error + 1e-12).all()
+    assert_array_equal(found.importances_mean[2:], 0)
+    assert found.importances_mean[0] > 5 * found.std_error[0]
+
+
+def test_longhand(study):
+    X, T, y, known = study
+    found = effect_importance(Known(), X, T, y, n_repeats=2, random_state=3, **known)
+    rng = np.random.RandomState(3)
+    shuffled = X.copy()
+    shuffled[:, 0] = X[rng.permutation(2000), 0]
+    for loss, own in (("dr", found), ("r", None)):
+        own = own or effect_importance(
+            Known(), X, T, y, loss="r", n_repeats=2, random_state=3, **known
+        )
+        metric = dr_loss if loss == "dr" else r_loss
+        rise = metric(T, y, Known().predict(shuffled), **known)
+        rise -= metric(T, y, Known().predict(X), **known)
+        assert_allclose(own.importances[0, 0], rise)
+
+
+def test_groups_and_names_of_frames(study):
+    X, T, y, known = study
+    frame = pd.DataFrame(X, columns=list("abcd"), index=range(7, 2007))
+    options = {"n_repeats": 2, "random_state": 0, **known}
+    both = effect_importance(
+        Known(), frame, T, y, columns={"modifiers": ["a", "b"], "rest": ["c", 3]}, **options
+    )
+    assert_array_equal(both.feature_names, ["modifiers", "rest"])
+    assert both.importances_mean[0] > 8 and both.importances_mean[1] == 0
+    one = effect_importance(Known(), frame, T, y, columns=["b"], **options)
+    assert_array_equal(one.feature_names, ["b"])
+    polars = effect_importance(Known(), pl.DataFrame(frame), T, y, columns=["b"], **options)
+    assert_array_equal(one.importances, polars.importances)
+    array = effect_importance(Known(), X, T, y, columns=[1], **options)
+    assert_array_equal(array.feature_names, ["x1"])
+    assert_array_equal(array.importances, one.importances)
+
+
+def test_same_result_for_any_number_of_processes(study):
+    X, T, y, known = study
+    options = {"n_repeats": 2, "random_state": 0, **known}
+    pipe = make_pipeline(FunctionTransformer(), Known()).fit(X)
+    first = effect_importance(pipe, X, T, y, **options)
+    again = effect_importance(pipe, X, T, y, n_jobs=2, **options)
+    assert_array_equal(first.importances, again.importances)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"loss": "mse"}, "`loss` must be one of"),
+        ({"n_repeats": 0}, "`n_repeats` must be an integer of at least 1"),
+        ({"columns": ["z"]}, "`columns` must name columns among"),
+        ({"columns": {"none": []}}, "`columns` must name columns among"),
+        ({"y": np.ones(3)}, "same number of rows"),
+    ],
+)
+def test_bad_input(study, change, message):
+    X, T, y, known = study
+    with pytest.raises(ValueError, match=message):
+        effect_importance(**{"estimator": Known(), "X": X, "T": T, "y": y} | known | change)

@@ -1,0 +1,185 @@
+"""Policy trees against brute force, and what they are worth on new rows."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+import itertools
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from sklcausal import pack_targets
+from sklcausal.exceptions import TargetError
+from sklcausal.metrics import add_nuisances, doubly_robust_scores, policy_value
+from sklcausal.model_selection import PolicyTree
+
+
+def draw(n=300, n_arms=3, seed=0, levels=6):
+    """Draw a trial whose nuisances are known, with columns of a few levels."""
+    rng = np.random.default_rng(seed)
+    X = rng.integers(0, levels, size=(n, 3)).astype(float)
+    T, y = rng.integers(0, n_arms, n), rng.normal(size=n)
+    known = {
+        "outcome_mean": rng.normal(size=(n, n_arms)),
+        "propensity": np.full((n, n_arms), 1 / n_arms),
+    }
+    return X, T, y, known
+
+
+def brute(scores, X, depth, least):
+    """Try every tree."""
+    best = scores.sum(axis=0).max()
+    if depth == 0:
+        return best
+    for j in range(X.shape[1]):
+        for level in np.unique(X[:, j])[:-1]:
+            left = X[:, j] <= level
+            if min(left.sum(), (~left).sum()) >= least:
+                parts = [brute(scores[own], X[own], depth - 1, least) for own in (left, ~left)]
+                best = max(best, sum(parts))
+    return best
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_no_tree_is_better(depth):
+    X, T, y, known = draw(n=60 if depth == 3 else 120, levels=3 if depth == 3 else 5, seed=depth)
+    tree = PolicyTree(max_depth=depth, min_samples_leaf=3).fit(X, T, y, **known)
+    scores = doubly_robust_scores(T, y, **known)
+    assert_allclose(tree.value_ * len(X), brute(scores, X, depth, 3))
+    arms = np.searchsorted(tree.treatments_, tree.predict(X))
+    assert_allclose(scores[np.arange(len(X)), arms].mean(), tree.value_)
+    assert tree.n_samples_leaf_.min() >= 3
+    assert_array_equal(np.bincount(tree.apply(X)), tree.n_samples_leaf_)
+
+
+def test_finds_the_rule_and_says_it():
+    rng = np.random.default_rng(1)
+    X = pd.DataFrame(rng.uniform(20, 80, size=(2000, 2)), columns=["age", "size"])
+    T = np.array(["none", "pill"])[rng.integers(0, 2, 2000)]
+    y = (T == "pill") * np.where((X["age"] > 50) & (X["size"] <= 40), 2.0, -1.0)
+    tree = PolicyTree(max_depth=2).fit(
+        X, T, y + rng.normal(size=2000), propensity=np.full(2000, 0.5)
+    )
+    wanted = np.where((X["age"] > 50) & (X["size"] <= 40), "pill", "none")
+    assert np.mean(tree.predict(X) == wanted) > 0.95
+    pill = tree.rules_[tree.arms_.tolist().index("pill")]
+    assert "age > " in pill and "size <= " in pill
+    assert "->  pill" in tree.export_text()
+
+
+def test_value_on_new_rows_is_unbiased_and_that_of_fit_is_not():
+    gains, fitted = [], []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        X, T, y = rng.normal(size=(400, 4)), rng.integers(0, 2, 400), rng.normal(size=400)
+        half = slice(0, 200), slice(200, 400)
+        known = {"outcome_mean": np.zeros((200, 2)), "propensity": np.full(200, 0.5)}
+        tree = PolicyTree().fit(X[half[0]], T[half[0]], y[half[0]], **known)
+        fitted.append(tree.value_)
+        gains.append(tree.value(X[half[1]], T[half[1]], y[half[1]], **known).estimate[0])
+    assert np.mean(fitted) > 0.2
+    assert abs(np.mean(gains)) < 3 * np.std(gains) / np.sqrt(60)
+
+
+def test_value_longhand():
+    X, T, y, known = draw()
+    tree = PolicyTree().fit(X, T, y, **known)
+    found = tree.value(X, T, y, baseline=2, **known)
+    wanted = policy_value(T, y, tree.predict(X), baseline=2, **known)
+    assert_allclose(found.estimate, wanted.estimate)
+    assert_allclose(found.covariance, wanted.covariance)
+
+
+def test_costs_change_the_choice():
+    X, T, y, known = draw()
+    free = PolicyTree().fit(X, T, y, **known)
+    dear = PolicyTree(costs={1: 100.0, 2: 100.0}).fit(X, T, y, **known)
+    assert len(np.unique(free.arms_)) > 1
+    assert_array_equal(dear.arms_, [0])
+    assert dear.rules_ == ["everybody"]
+    same = PolicyTree(costs=[1.0, 1.0, 1.0]).fit(X, T, y, **known)
+    assert_allclose(same.value_, free.value_ - 1)
+
+
+def test_weights_are_rows_that_come_twice():
+    X, T, y, known = draw(n=150)
+    twice = np.append(np.arange(150), np.arange(40))
+    w = np.where(np.arange(150) < 40, 2.0, 1.0)
+    doubled = PolicyTree(min_samples_leaf=1).fit(
+        X[twice], T[twice], y[twice], **{k: v[twice] for k, v in known.items()}
+    )
+    weighted = PolicyTree(min_samples_leaf=1).fit(X, T, y, sample_weight=w, **known)
+    assert_allclose(weighted.value_, doubled.value_)
+
+
+def test_packed_targets_and_nuisances():
+    X, T, y, _ = draw()
+    targets = add_nuisances(X, pack_targets(T, y), cv=2)
+    known = {
+        "outcome_mean": targets["nuisance_outcome_mean"],
+        "propensity": targets["nuisance_propensity"],
+    }
+    packed = clone(PolicyTree()).fit(X, targets)
+    assert_allclose(packed.value_, PolicyTree().fit(X, T, y, **known).value_)
+
+
+def test_thresholds_at_quantiles_are_few():
+    rng = np.random.default_rng(0)
+    X, T = rng.normal(size=(500, 1)), rng.integers(0, 2, 500)
+    y = T * np.where(X[:, 0] > 0.7, 1.0, -1.0)
+    tree = PolicyTree(max_depth=1, n_thresholds=9).fit(X, T, y, propensity=np.full(500, 0.5))
+    at = float(tree.rules_[0].split()[-1])
+    deciles = np.quantile(X, np.arange(1, 10) / 10)
+    assert np.abs(deciles - at).min() < 0.02
+
+
+def test_ten_thousand_rows_are_quick():
+    rng = np.random.default_rng(0)
+    X, T = rng.normal(size=(10_000, 10)), rng.integers(0, 3, 10_000)
+    known = {"outcome_mean": np.zeros((10_000, 3)), "propensity": np.full((10_000, 3), 1 / 3)}
+    begin = time.perf_counter()
+    PolicyTree(max_depth=2).fit(X, T, rng.normal(size=10_000), **known)
+    assert time.perf_counter() - begin < 10
+
+
+@pytest.mark.parametrize(
+    ("params", "change", "message"),
+    [
+        ({"max_depth": 4}, {}, "max_depth"),
+        ({"min_samples_leaf": 0.7}, {}, "min_samples_leaf"),
+        ({"costs": {"x": 1}}, {}, r"`costs` must name arms among \[0, 1, 2\], got \['x'\]"),
+        ({"costs": [1.0]}, {}, "`costs` must hold a finite number for each of the arms"),
+        ({}, {"y": np.ones((300, 2))}, "`y` must hold one outcome"),
+        ({}, {"T": np.zeros(300)}, "`T` must have at least 2 levels"),
+        ({}, {"X": np.full((300, 3), np.nan)}, "Input X contains NaN"),
+        ({}, {"y": None}, "treatments and outcomes are both needed"),
+    ],
+)
+def test_bad_input(params, change, message):
+    X, T, y, _ = draw()
+    given = {"X": X, "T": T, "y": y} | change
+    with pytest.raises(ValueError, match=message):
+        PolicyTree(**params).fit(**given)
+
+
+def test_not_fitted_and_unknown_arms():
+    X, T, y, known = draw()
+    with pytest.raises(NotFittedError):
+        PolicyTree().predict(X)
+    tree = PolicyTree().fit(X, T, y, **known)
+    with pytest.raises(TargetError, match="must be one of"):
+        tree.value(X, T + 5, y)
+
+
+def test_brute_force_helper_counts_all_trees():
+    # three rows, one column: the best of two cuts by hand
+    scores, X = np.array([[1.0, 0], [0, 3], [2, 0]]), np.array([[0.0], [1], [2]])
+    by_hand = max(
+        scores[list(left)].sum(axis=0).max() + scores[list(right)].sum(axis=0).max()
+        for left, right in itertools.chain([((0,), (1, 2)), ((0, 1), (2,))])
+    )
+    assert brute(scores, X, 1, 1) == by_hand == 5
