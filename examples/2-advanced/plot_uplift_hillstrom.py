@@ -69,8 +69,8 @@ print(rate(T_test, y_test, effect, target="qini", **nuisances, **arms))
 # What is a policy worth?
 # -----------------------
 #
-# Everybody gets the e-mail with the largest predicted effect, here about men's clothes for all: the
-# rankings above tell whom to leave out, if e-mails cost something, and not whom to send which.
+# Everybody gets the e-mail with the largest predicted effect, here about men's clothes for all:
+# the rankings above tell whom to leave out, if e-mails cost something, and not whom to send which.
 
 best = policy_value(T_test, y_test, effect=effect, baseline="women's e-mail", **nuisances, **arms)
 print(best)
