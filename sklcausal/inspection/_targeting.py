@@ -13,7 +13,8 @@ from scipy.sparse import coo_array
 from scipy.stats import norm
 
 from sklcausal.inspection._columns import thin
-from sklcausal.metrics._inputs import Study, read_propensity
+from sklcausal.metrics._cost import check_totals
+from sklcausal.metrics._inputs import Study, read_outcome_mean, read_propensity
 from sklcausal.metrics._losses import arm_scores
 from sklcausal.metrics._prefix import (
     MULTIARM,
@@ -24,23 +25,20 @@ from sklcausal.metrics._prefix import (
     perfect_order,
     prefix_curve,
 )
-from sklcausal.metrics._rate import area_of, bootstrap, gain_at, half_samples, rankings_of, toc_at
+from sklcausal.metrics._ranking import (
+    area_of,
+    bootstrap,
+    gain_at,
+    half_samples,
+    rankings_of,
+    toc_at,
+)
 
 SHARES = np.linspace(0.01, 1, 100)
 N_BLOCKS = 200  # of rows, from the largest effects to the smallest
 MAX_CELLS = 10_000_000  # of half samples times rows at a time
 MAX_POINTS = 1_000  # of a curve
 MIN_ROWS = 30  # behind the first point of an average effect
-
-
-def _check_totals(cost: float, value: float) -> None:
-    if cost <= 0:
-        raise ValueError(
-            "`cost` must rise when everybody is targeted, got a total incremental cost of "
-            f"{cost:g}"
-        )
-    if value == 0:
-        raise ValueError("`y` must change when everybody is targeted, got an effect of 0")
 
 
 def _half_sums(
@@ -277,7 +275,16 @@ class Targeting:
         )
 
     def _rate_curves(self, name: str, effect: Any, scores: np.ndarray) -> list[Curve]:
-        rankings, contrasts = rankings_of(self.study, effect, scores, self.multiarm, self.arm)
+        means = read_outcome_mean(self.outcome_mean, self.study)
+        rankings, contrasts = rankings_of(
+            self.study,
+            effect,
+            scores,
+            means,
+            self.multiarm,
+            self.arm,
+            self.propensity is None,
+        )
         at, target = (toc_at, "autoc") if self.kind == "toc" else (gain_at, "qini")
 
         shares = SHARES
@@ -295,7 +302,7 @@ class Targeting:
         else:
             estimate, covariance = bootstrap(
                 rankings, statistic, self.study, self.cluster, self.n_bootstrap,
-                self.random_state, self.propensity is None,
+                self.random_state,
             )  # fmt: skip
             estimate = estimate.reshape(-1, n_values)
             error = np.sqrt(np.diag(covariance)).reshape(-1, n_values)
@@ -325,7 +332,7 @@ class Targeting:
         else:
             spent = self._compare(score, arm, self.cost)
             x, total = prefix_curve(spent, kind, "interpolate")[1], gain[-1] / n[-1]
-            _check_totals(x[-1], total)
+            check_totals(float(x[-1]), float(gain[-1]))
             x, y = x / x[-1], gain / gain[-1]
             size = float(trapezoid(y, x))
         height = np.interp(SHARES, np.maximum.accumulate(x), y)

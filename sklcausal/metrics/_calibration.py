@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sklcausal.inference import InferenceResult
-from sklcausal.metrics._averages import covariance_of
+from sklcausal.metrics._averages import covariance_of, read_cluster
 from sklcausal.metrics._docs import fill_docs
 from sklcausal.metrics._inputs import Study, read_study
 from sklcausal.metrics._losses import arm_scores, contrast_scores
@@ -40,6 +40,38 @@ class GroupEffects(InferenceResult):
     def __init__(self, *args: Any, predicted: np.ndarray, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.predicted = predicted
+
+    def __getitem__(self, key: Any) -> GroupEffects:
+        """Return some of the groups.
+
+        Parameters
+        ----------
+        key : str, int or sequence of them
+            Names or positions.
+
+        Returns
+        -------
+        GroupEffects
+            These groups, with their covariance.
+
+        Raises
+        ------
+        KeyError
+            If there is no such group.
+        """
+        found = super().__getitem__(key)
+        keys = list(key) if isinstance(key, (list, tuple, np.ndarray)) else [key]
+        at = [self._position(own) for own in keys]
+        return GroupEffects(
+            found.estimate,
+            found.covariance,
+            found.names,
+            found.title,
+            found.n_samples,
+            found.limits,
+            found.moves,
+            predicted=self.predicted[at],
+        )
 
 
 def _groups(effect: np.ndarray, weight: np.ndarray, n_groups: int) -> np.ndarray:
@@ -114,7 +146,7 @@ def gates(
     >>> gates(T, y, effect, n_groups=2).predicted
     array([1., 3.])
     """
-    if isinstance(n_groups, bool) or not isinstance(n_groups, int) or n_groups < 2:
+    if isinstance(n_groups, bool) or not isinstance(n_groups, (int, np.integer)) or n_groups < 2:
         raise ValueError(f"`n_groups` must be an integer of at least 2, got {n_groups!r}")
     study = read_study(T, y, treatments, control, sample_weight)
     predictions = study.read_effect(effect)
@@ -124,12 +156,15 @@ def gates(
     for (c, m), name in zip(columns, study.column_names(), strict=True):
         group = _groups(predictions[:, c, m], study.weight, n_groups)
         size = int(group.max()) + 1
-        _check_sizes(group, study, n_groups)
+        _check_sizes(group, study, n_groups, read_cluster(cluster, study))
         mass = np.bincount(group, study.weight)
         mean = np.bincount(group, study.weight * scores[:, c, m]) / mass
         share = np.eye(size)[group] * study.weight[:, None] / mass
+        # the covariance has n / (n - 1) for all rows, and each group has m / (m - 1)
+        count, n = np.bincount(group), len(group)
+        small = np.sqrt(count / (count - 1) * (n - 1) / n)
         estimates.append(mean)
-        moves.append(share * (scores[:, c, m, None] - mean))
+        moves.append(small * share * (scores[:, c, m, None] - mean))
         predicted.append(share.T @ predictions[:, c, m])
         prefix = "" if len(columns) == 1 else f"{name}: "
         names += [f"{prefix}group {g + 1} of {size}" for g in range(size)]
@@ -146,12 +181,17 @@ def gates(
     )
 
 
-def _check_sizes(group: np.ndarray, study: Study, n_groups: int) -> None:
-    smallest = int(np.bincount(group).min())
+def _check_sizes(
+    group: np.ndarray, study: Study, n_groups: int, cluster: np.ndarray | None
+) -> None:
+    units = np.arange(len(group)) if cluster is None else cluster
+    pairs = np.unique(np.stack([group, units]), axis=1)[0]
+    smallest = int(np.bincount(pairs).min())
     if smallest < MIN_ROWS:
+        what = "rows" if cluster is None else "clusters"
         raise ValueError(
-            f"`n_groups` must leave at least {MIN_ROWS} rows in each group, got {smallest} row(s) "
-            f"with n_groups={n_groups} and {len(study.t)} rows"
+            f"`n_groups` must leave at least {MIN_ROWS} {what} in each group, got {smallest} with "
+            f"n_groups={n_groups} and {len(study.t)} rows"
         )
 
 
@@ -189,8 +229,8 @@ def calibration_slope(
     -------
     InferenceResult
         For each contrast and outcome the average effect, in outcome units, and the slope, without
-        unit, with standard errors that allow for unequal variances (HC1). The test of a slope is
-        against 0.
+        unit, with standard errors that allow for unequal variances (HC0, times n / (n - 1)). The
+        test of a slope is against 0.
 
     Raises
     ------

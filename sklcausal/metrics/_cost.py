@@ -28,7 +28,7 @@ def roi_score(value_effect: Any, cost_effect: Any) -> np.ndarray:
 
     Returns
     -------
-    ndarray of the same shape
+    ndarray of shape (n_samples,) or (n_samples, n_contrasts)
         Finite numbers. Where treatment is expected to cost nothing or to save, those whose value
         does not fall are ranked above, and those whose value falls below everybody else, in the
         order of their value.
@@ -54,6 +54,23 @@ def roi_score(value_effect: Any, cost_effect: Any) -> np.ndarray:
     top, bottom = max(top, 0.0) + 1, min(bottom, 0.0)
     gain = np.where(value >= 0, top + value, bottom + value)
     return np.where(free, gain, ratio)
+
+
+def check_totals(cost: float, value: float) -> None:
+    """Raise unless targeting everybody raises cost and value, so that shares have a meaning.
+
+    Parameters
+    ----------
+    cost, value : float
+        Incremental totals.
+    """
+    for name, total in {"cost": cost, "y": value}.items():
+        if total <= 0:
+            what = "cost" if name == "cost" else "value"
+            raise ValueError(
+                f"`{name}` must rise when everybody is targeted, got a total incremental {what} "
+                f"of {total:g}"
+            )
 
 
 @fill_docs
@@ -101,8 +118,8 @@ def cost_curve(
     TargetError
         If T or y cannot be used.
     ValueError
-        If targeting everybody costs nothing or less, or changes no value, shapes differ, values
-        are not finite or no probabilities, or an option is unknown.
+        If targeting everybody does not raise cost or value, shapes differ, values are not finite,
+        propensities are no probabilities, or an option is unknown.
 
     References
     ----------
@@ -116,7 +133,7 @@ def cost_curve(
     array([0.   , 0.188, 0.75 , 0.75 , 1.   ])
     """
     study = read_study(T, y, treatments, control, sample_weight)
-    costs = read_study(T, cost, treatments, control, sample_weight)
+    costs = read_study(T, cost, treatments, control, sample_weight, "cost")
     pi = None if propensity is None else read_propensity(propensity, study, clip)
     ranking = study.read_effect(score, "score")
     spent, gained = (
@@ -125,13 +142,7 @@ def cost_curve(
         )[1]
         for own in (costs, study)
     )
-    if spent[-1] <= 0:
-        raise ValueError(
-            "`cost` must rise when everybody is targeted, got a total incremental cost of "
-            f"{spent[-1]:g}"
-        )
-    if gained[-1] == 0:
-        raise ValueError("`y` must change when everybody is targeted, got an effect of 0")
+    check_totals(float(spent[-1]), float(gained[-1]))
     return spent / spent[-1], gained / gained[-1]
 
 
@@ -179,8 +190,8 @@ def aucc_score(
     TargetError
         If T or y cannot be used.
     ValueError
-        If targeting everybody costs nothing or less, or changes no value, shapes differ, values
-        are not finite or no probabilities, or an option is unknown.
+        If targeting everybody does not raise cost or value, shapes differ, values are not finite,
+        propensities are no probabilities, or an option is unknown.
 
     References
     ----------

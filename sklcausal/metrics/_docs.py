@@ -62,14 +62,22 @@ arm : label or None, default=None
 multiarm : {'each', 'best'}, default='each'
     With several arms, 'each' takes every arm against the control among rows of the two, and
     'best' the arm with the largest predicted effect among rows that received it or the
-    control.""",
+    control. Given propensities, and for 'best', these rows are weighted to stand for everybody;
+    'best' takes the shares of the arms where propensities are not given.""",
+    "multiarm_scores": """\
+arm : label or None, default=None
+    With several arms, the one that is compared with the control.
+multiarm : {'each', 'best'}, default='each'
+    With several arms, 'each' takes every arm against the control, and 'best' the arm with the
+    largest predicted effect. Scores of all rows count, whatever they received.""",
     "per_contrast": """\
 float or ndarray of shape (n_contrasts,) or (n_contrasts, n_outcomes)""",
     "raises": """\
 TargetError
     If T or y cannot be used.
 ValueError
-    If shapes differ, values are not finite or no probabilities, or an option is unknown.""",
+    If shapes differ, values are not finite, propensities are no probabilities, or an option is
+    unknown or out of range.""",
 }
 
 

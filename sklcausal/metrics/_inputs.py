@@ -125,7 +125,8 @@ def average(values: np.ndarray, multioutput: str) -> Any:
     """
     if multioutput not in AVERAGES:
         raise ValueError(f"`multioutput` must be one of {AVERAGES}, got {multioutput!r}")
-    return values if multioutput == "raw_values" and np.ndim(values) else float(np.mean(values))
+    one = np.ndim(values) == 0 or np.shape(values) == (1,)
+    return values if multioutput == "raw_values" and not one else float(np.mean(values))
 
 
 @dataclass(frozen=True)
@@ -223,6 +224,7 @@ class Study:
         -------
         ndarray of int of shape (n_samples,)
         """
+        check_same_index(**{"T": self.given, name: policy})
         if np.ndim(policy) == 0:
             policy = [policy]
         codes = self.treatments.encode(as_column_array(policy, name), name)
@@ -234,7 +236,9 @@ class Study:
         return np.broadcast_to(codes, len(self.t))
 
 
-def read_study(T: Any, y: Any, treatments: Any, control: Any, sample_weight: Any) -> Study:
+def read_study(
+    T: Any, y: Any, treatments: Any, control: Any, sample_weight: Any, y_name: str = "y"
+) -> Study:
     """Read arms and outcomes that were observed.
 
     Parameters
@@ -244,14 +248,16 @@ def read_study(T: Any, y: Any, treatments: Any, control: Any, sample_weight: Any
     treatments : sequence of labels or None
     control : label or None
     sample_weight : array-like of shape (n_samples,) or None
+    y_name : str, default='y'
+        Name of the argument, for messages.
 
     Returns
     -------
     Study
     """
-    check_same_index(T=T, y=y, sample_weight=sample_weight)
-    arms, values = as_column_array(T, "T"), as_column_array(y, "y")
-    check_lengths({"T": arms, "y": values})
+    check_same_index(**{"T": T, y_name: y, "sample_weight": sample_weight})
+    arms, values = as_column_array(T, "T"), as_column_array(y, y_name)
+    check_lengths({"T": arms, y_name: values})
     levels, places = _levels(arms)
     found = check_treatments(
         levels, treatment_type="discrete", treatments=treatments, control=control
@@ -264,7 +270,7 @@ def read_study(T: Any, y: Any, treatments: Any, control: Any, sample_weight: Any
         raise TargetError(
             f"`T` must hold every arm of `treatments`, got none of {found.labels[empty[0]]!r}"
         )
-    numbers = values.astype(float) if values.dtype.kind == "b" else check_numbers(values, "y")
+    numbers = values.astype(float) if values.dtype.kind == "b" else check_numbers(values, y_name)
     numbers = numbers.reshape(len(values), -1)
     weight = read_weights(sample_weight, len(arms))
     share = np.bincount(codes, weight, minlength=found.n_arms)
@@ -331,7 +337,7 @@ def read_propensity(propensity: Any, study: Study, clip: float) -> np.ndarray:
         raise ValueError(
             f"`propensity` must lie between 0 and 1, got {array.min():g} to {array.max():g}"
         )
-    if array.ndim < 3 and n_arms == 2 and array.size == n:
+    if n_arms == 2 and array.shape in ((n,), (n, 1)):
         array = np.stack([1 - array.reshape(-1), array.reshape(-1)], axis=1)
     if array.shape != (n, n_arms):
         raise ValueError(

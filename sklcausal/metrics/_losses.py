@@ -28,6 +28,7 @@ def doubly_robust_scores(
     treatments: Any = None,
     control: Any = None,
     clip: float = 0.01,
+    sample_weight: Any = None,
 ) -> np.ndarray:
     """Compute doubly robust scores, whose mean is the mean outcome in each arm.
 
@@ -44,6 +45,7 @@ def doubly_robust_scores(
     control : label or None, default=None
         Accepted so that the same arguments fit all metrics; it changes nothing here.
     {clip}
+    {sample_weight}
 
     Returns
     -------
@@ -72,7 +74,7 @@ def doubly_robust_scores(
     array([[1., 2.],
            [1., 4.]])
     """
-    study = read_study(T, y, treatments, control, None)
+    study = read_study(T, y, treatments, control, sample_weight)
     scores = arm_scores(study, outcome_mean, propensity, clip)
     return scores[:, :, 0] if study.one_dim else scores
 
@@ -138,7 +140,7 @@ def dr_loss(
     """Compute the mean squared distance of effects from doubly robust pseudo-outcomes.
 
     Its expectation is the mean squared error of the effects plus the variance of the
-    pseudo-outcomes, which is the same for all candidates, if the outcome means or the
+    pseudo-outcomes given x, which is the same for all candidates, if the outcome means or the
     propensities are right. The lower the better.
 
     Parameters
@@ -309,7 +311,6 @@ def r_loss(
     propensity: Any = None,
     treatments: Any = None,
     control: Any = None,
-    clip: float = 0.0,
     sample_weight: Any = None,
     multioutput: str = "uniform_average",
 ) -> Any:
@@ -326,8 +327,6 @@ def r_loss(
     {effect}
     {nuisances}
     {arms}
-    clip : float, default=0.0
-        Smallest probability that is used.
     {sample_weight}
     multioutput : {'uniform_average', 'raw_values'}, default='uniform_average'
         Average over outcomes, or one number for each.
@@ -355,10 +354,9 @@ def r_loss(
     """
     study = read_study(T, y, treatments, control, sample_weight)
     mu = read_outcome_mean(outcome_mean, study)
-    # a row may have been certain to receive its arm: it then tells nothing, and counts for nothing
-    pi = read_propensity(propensity, study, clip or np.finfo(float).tiny)
+    # nothing is divided by a propensity, so that none needs to be clipped
+    pi = read_propensity(propensity, study, np.finfo(float).tiny)
     left = study.y - np.einsum("na,nam->nm", pi, mu)
     surprise = (study.t[:, None] == study.others) - pi[:, study.others]
     left = left - np.einsum("nc,ncm->nm", surprise, study.read_effect(effect))
-    loss = study.weight @ left**2
-    return average(loss, "uniform_average" if study.one_dim else multioutput)
+    return average(study.weight @ left**2, multioutput)

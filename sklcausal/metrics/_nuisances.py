@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from joblib import Parallel, delayed
 from sklearn.base import clone, is_classifier
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch, _safe_indexing, check_random_state
 
 from sklcausal.exceptions import TargetError
@@ -104,7 +106,7 @@ def cross_fit_nuisances(
     check_same_index(X=X, T=T, y=y, sample_weight=sample_weight, cluster=cluster)
     study = read_study(T, y, treatments, None, sample_weight)
     rows = X if hasattr(X, "shape") else np.asarray(X)
-    check_lengths({"X": rows, "T": study.t})
+    check_lengths({"X": range(rows.shape[0]), "T": study.t})
     known = None if propensity is None else read_propensity(propensity, study, 0.0)
     rng = check_random_state(random_state)
     folds = _folds(cv, study, read_cluster(cluster, study), rng.randint(2**31 - 1))
@@ -131,9 +133,13 @@ def _folds(
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Cut rows into folds that hold every arm, and check that each row is tested once."""
     n = len(study.t)
-    if isinstance(cv, bool) or (isinstance(cv, int) and cv < 2):
+    if isinstance(cv, bool) or (isinstance(cv, Integral) and cv < 2):
         raise ValueError(f"`cv` must be at least 2 folds, got {cv!r}")
-    if isinstance(cv, int):
+    if isinstance(cv, Integral):
+        if cluster is not None and cluster.max() + 1 < cv:
+            raise TargetError(
+                f"`cluster` must hold at least cv={cv} labels, got {cluster.max() + 1}"
+            )
         counts = np.bincount(study.t)
         if counts.min() < cv:
             arm = study.treatments.labels[int(counts.argmin())]
@@ -141,7 +147,7 @@ def _folds(
                 f"`T` must hold at least cv={cv} rows of every arm, got {counts.min()} of {arm!r}"
             )
         cut = StratifiedKFold if cluster is None else StratifiedGroupKFold
-        splitter = cut(cv, shuffle=True, random_state=seed)
+        splitter = cut(int(cv), shuffle=True, random_state=seed)
         folds = list(splitter.split(np.zeros(n), study.t, cluster))
     else:
         try:
@@ -151,9 +157,11 @@ def _folds(
                 "`cv` must be a number of folds or hold pairs of rows to train and to test on, "
                 f"got {cv!r}; pass list(splitter.split(X, targets))"
             ) from error
-    tested = np.sort(np.concatenate([test for _, test in folds]))
+    tested = np.sort(np.concatenate([np.array([], dtype=int), *(test for _, test in folds)]))
     if not np.array_equal(tested, np.arange(n)):
         raise ValueError("`cv` must test every row once, got other folds")
+    if any(np.isin(test, train).any() for train, test in folds):
+        raise ValueError("`cv` must not train on rows that it tests, got folds that overlap")
     for k, (train, _) in enumerate(folds):
         missing = np.flatnonzero(
             np.bincount(study.t[train], minlength=study.treatments.n_arms) == 0
@@ -227,9 +235,19 @@ def _fit_fold(
             )
     if not with_propensity:
         return mean, None
-    options = {} if weight is None else {"sample_weight": weight[train]}
-    fitted = clone(propensity_model).fit(_safe_indexing(X, train), study.t[train], **options)
+    seen = _safe_indexing(X, train)
+    fitted = _fit(propensity_model, seen, study.t[train], weight, train)
     return mean, fitted.predict_proba(unseen)
+
+
+def _fit(model: Any, X: Any, y: np.ndarray, weight: np.ndarray | None, rows: np.ndarray) -> Any:
+    """Fit a copy of a model, whose weights go to the last step of a pipeline."""
+    if weight is None:
+        return clone(model).fit(X, y)
+    name = "sample_weight"
+    if isinstance(model, Pipeline):
+        name = f"{model.steps[-1][0]}__{name}"
+    return clone(model).fit(X, y, **{name: weight[rows]})
 
 
 def _predict_mean(
@@ -244,8 +262,7 @@ def _predict_mean(
     y = study.y[rows, m]
     if (y == y[0]).all():  # classifiers refuse a single class
         return np.full(unseen.shape[0], y[0])
-    options = {} if weight is None else {"sample_weight": weight[rows]}
-    fitted = clone(model).fit(X, y, **options)
+    fitted = _fit(model, X, y, weight, rows)
     return fitted.predict_proba(unseen)[:, 1] if is_classifier(fitted) else fitted.predict(unseen)
 
 
@@ -290,6 +307,10 @@ def add_nuisances(
         If the targets cannot be used, or an arm has fewer rows than there are folds.
     ValueError
         If X, a model or ``cv`` cannot be used.
+
+    Notes
+    -----
+    Every outcome must have been observed: missing cells, which estimators take, are refused.
 
     Examples
     --------

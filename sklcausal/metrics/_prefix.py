@@ -45,6 +45,8 @@ def compare(
 ) -> Comparison:
     """Take the rows that received an arm or the control.
 
+    Where propensities tell how likely a row was to be among them, it stands for all like it.
+
     Parameters
     ----------
     study : Study
@@ -57,15 +59,25 @@ def compare(
     -------
     Comparison
     """
+    n, n_arms = len(study.t), study.treatments.n_arms
     treated = study.t == arm
-    rows: Any = slice(None)
-    if study.treatments.n_arms > 2:
-        rows = np.flatnonzero(treated | (study.t == study.treatments.control))
-    n = len(study.t)
     weight = None if study.weight.strides == (0,) else study.weight * n
+    rows: Any = slice(None)
+    if n_arms > 2:
+        rows = np.flatnonzero(treated | (study.t == study.treatments.control))
+        if pi is None and np.ndim(arm):
+            # who received their best arm depends on which it is: shares undo that
+            share = np.bincount(study.t, study.weight, minlength=n_arms)
+            pi = np.broadcast_to(share, (n, n_arms))
     inverse = None
     if pi is not None:
-        inverse = (1.0 if weight is None else weight) / pi[np.arange(n), study.t]
+        base = np.ones(n) if weight is None else weight
+        inverse = base / pi[np.arange(n), study.t]
+        if n_arms > 2:
+            # rows of two arms stand for everybody
+            pair = pi[np.arange(n), arm] + pi[:, study.treatments.control]
+            weight = base / pair
+            weight *= base[rows].sum() / weight[rows].sum()
     found = Comparison(
         score[rows],
         treated[rows],
@@ -95,7 +107,7 @@ def arm_of(study: Study, arm: Any) -> int:
     int
     """
     labels = [study.treatments.labels[a] for a in study.others]
-    if arm not in labels:
+    if np.ndim(arm) or arm not in labels:
         raise ValueError(f"`arm` must be one of {labels}, got {arm!r}")
     return labels.index(arm)
 

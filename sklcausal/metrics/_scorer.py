@@ -24,12 +24,14 @@ from sklcausal.metrics._losses import dr_loss, if_pehe, ipw_loss, r_loss
 from sklcausal.metrics._matching import matching_pehe
 from sklcausal.metrics._nuisances import as_numbers, cross_fit_nuisances
 from sklcausal.metrics._policy import policy_value
-from sklcausal.metrics._rate import rate
+from sklcausal.metrics._prefix import MULTIARM, NORMALIZE
+from sklcausal.metrics._rate import TARGETS, rate
 from sklcausal.metrics._uplift import auuc_score, qini_score
 from sklcausal.targets import is_packed, pack_targets, unpack_targets
 from sklcausal.utils._final_step import final_step
 
 N_CACHED = 32  # folds whose nuisances are remembered
+CHOICES = {"multiarm": MULTIARM, "normalize": NORMALIZE, "target": TARGETS}
 CROSS_FIT = ("cv", "outcome_model", "propensity_model", "n_jobs", "random_state")
 
 
@@ -194,6 +196,7 @@ class EffectScorer(BaseEstimator):
         ValueError
             If an option or a nuisance cannot be used.
         """
+        self.check()
         if y is None and not is_packed(T):
             raise TargetError(
                 "a scorer takes packed targets, as pack_targets(T, y), or T and y, got "
@@ -218,6 +221,36 @@ class EffectScorer(BaseEstimator):
         rows = (X,) if self.metric == "matching" else ()
         value = metric.function(*rows, fields.T, outcomes, estimator.predict(X), **arguments)
         return float(value) if metric.larger_is_better else -float(value)
+
+    def check(self) -> None:
+        """Raise unless all settings can be used.
+
+        Raises
+        ------
+        ValueError
+            If the metric or an option is unknown, or ``nuisance`` or ``clip`` cannot be used.
+        """
+        known = [*METRICS, FACTUAL]
+        if self.metric not in known:
+            raise ValueError(f"`metric` must be one of {known}, got {self.metric!r}")
+        _check_nuisance(self.nuisance)
+        clip = self.clip
+        if (
+            isinstance(clip, bool)
+            or not isinstance(clip, (int, float, np.number))
+            or not 0 <= clip < 0.5
+        ):
+            raise ValueError(f"`clip` must be a number from 0 to below 0.5, got {clip!r}")
+        allowed = METRICS[self.metric].options if self.metric in METRICS else ()
+        options = self.options or {}
+        unknown = sorted(set(options) - set(allowed))
+        if unknown:
+            raise ValueError(
+                f"options of {self.metric!r} must be among {list(allowed)}, got {unknown}"
+            )
+        for name, values in CHOICES.items():
+            if name in options and options[name] not in values:
+                raise ValueError(f"`{name}` must be one of {values}, got {options[name]!r}")
 
     def _nuisances(
         self, X: Any, fields: Bunch, y: np.ndarray, study: Study, sample_weight: Any
@@ -245,6 +278,20 @@ class EffectScorer(BaseEstimator):
             outcome_mean=means[:, :, 0] if study.one_dim else means,
             propensity=chances / chances.sum(axis=1, keepdims=True),
         )
+
+
+def _check_nuisance(nuisance: Any) -> None:
+    if not isinstance(nuisance, dict):
+        if nuisance not in (None, "randomised"):
+            raise ValueError(f"`nuisance` must be a dict, 'randomised' or None, got {nuisance!r}")
+        return
+    unknown = sorted(set(nuisance) - set(CROSS_FIT))
+    if unknown:
+        raise ValueError(f"`nuisance` may hold {list(CROSS_FIT)}, got {unknown}")
+    seed = nuisance.get("random_state", 0)
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
+        # else every candidate would be judged by other folds
+        raise ValueError(f"`random_state` in `nuisance` must be an integer, got {seed!r}")
 
 
 def _read_arms(final: Any) -> dict[str, Any]:
@@ -313,7 +360,8 @@ def make_effect_scorer(
     Notes
     -----
     'dr' and 'if-pehe' rank candidates alike. The scores of ranking metrics do not see a constant
-    error of all effects.
+    error of all effects. Every outcome must have been observed: missing cells, which estimators
+    take, are refused.
 
     Examples
     --------
@@ -321,19 +369,6 @@ def make_effect_scorer(
     >>> make_effect_scorer("qini", nuisance="randomised")
     EffectScorer(metric='qini', nuisance='randomised')
     """
-    known = [*METRICS, FACTUAL]
-    if metric not in known:
-        raise ValueError(f"`metric` must be one of {known}, got {metric!r}")
-    if isinstance(nuisance, dict):
-        unknown = sorted(set(nuisance) - set(CROSS_FIT))
-        if unknown:
-            raise ValueError(f"`nuisance` may hold {list(CROSS_FIT)}, got {unknown}")
-    elif nuisance not in (None, "randomised"):
-        raise ValueError(f"`nuisance` must be a dict, 'randomised' or None, got {nuisance!r}")
-    if isinstance(clip, bool) or not isinstance(clip, (int, float)) or not 0 <= clip < 0.5:
-        raise ValueError(f"`clip` must be a number from 0 to below 0.5, got {clip!r}")
-    allowed = METRICS[metric].options if metric in METRICS else ()
-    unknown = sorted(set(options) - set(allowed))
-    if unknown:
-        raise ValueError(f"options of {metric!r} must be among {list(allowed)}, got {unknown}")
-    return EffectScorer(metric=metric, nuisance=nuisance, clip=clip, options=options or None)
+    scorer = EffectScorer(metric=metric, nuisance=nuisance, clip=clip, options=options or None)
+    scorer.check()
+    return scorer

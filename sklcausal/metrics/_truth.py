@@ -11,6 +11,7 @@ from scipy.integrate import trapezoid
 
 from sklcausal.metrics._docs import fill_docs
 from sklcausal.metrics._inputs import average, read_array, read_columns, read_study
+from sklcausal.targets import check_same_index
 
 
 @fill_docs
@@ -254,6 +255,7 @@ n_contrasts, n_outcomes)
     best = best_arm(study.read_effect(effect), study.others, study.treatments.control)
     use = np.ones(len(study.t), dtype=bool)
     if randomised is not None:
+        check_same_index(T=T, randomised=randomised)
         use = np.asarray(randomised)
         if use.shape != study.t.shape or use.dtype.kind != "b":
             raise ValueError(
@@ -272,8 +274,10 @@ n_contrasts, n_outcomes)
                 share = study.weight[wanted].sum()
                 value += share * (weight @ study.y[:, m]) / weight.sum()
                 total += share
-        risks.append(1 - value / total if total else np.nan)
-    return average(np.array(risks), "uniform_average" if study.one_dim else multioutput)
+        if not total:
+            raise ValueError("`effect` must give somebody the arm that they received, got nobody")
+        risks.append(1 - value / total)
+    return average(np.array(risks), multioutput)
 
 
 def best_arm(effect: np.ndarray, others: np.ndarray, control: int) -> np.ndarray:

@@ -83,8 +83,9 @@ def uplift_curve(
     {effect}
     {multiarm}
     empty : {'interpolate', 'zero'}, default='interpolate'
-        What stands for a first part of the rows in which one arm is missing: the way on a line to
-        the first prefix with both, or a mean outcome of 0 for the missing arm.
+        What stands for a first part of the rows in which one arm is missing: a lift that grows
+        along a line to that of the first prefix with both, or a mean outcome of 0 for the missing
+        arm.
     {propensity}
     {clip}
     {arms}
@@ -211,8 +212,8 @@ def qini_curve(
     {effect}
     {multiarm}
     empty : {'interpolate', 'zero'}, default='interpolate'
-        What stands for a first part of the rows in which one arm is missing: the way on a line to
-        the first prefix with both, or a mean outcome of 0 for the missing arm.
+        What stands for a first part of the rows without the control: a gain that grows along a
+        line to that of the first prefix with it, or a mean outcome of 0 for the control.
     {propensity}
     {clip}
     {arms}

@@ -173,7 +173,7 @@ class PolicyTree(BaseEstimator):
         labels = np.asarray(rows.study.treatments.arms)
         scores = scores - _read_costs(self.costs, labels)
         least = self.min_samples_leaf
-        least = int(least) if isinstance(least, Integral) else int(np.ceil(least * len(array)))
+        least = int(least if least >= 1 else np.ceil(least * len(array)))
         thresholds = cut_bins(array, self.n_thresholds)
         bins = find_bins(array, thresholds)
         weighted = scores * (rows.study.weight * len(array))[:, None]

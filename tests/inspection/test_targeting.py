@@ -24,6 +24,7 @@ RNG = np.random.RandomState(0)
 T = RNG.randint(0, 2, N)
 EFFECT = RNG.normal(size=N)
 Y = T * EFFECT + RNG.normal(size=N)
+VALUE = Y + 2 * T
 COST = 0.5 + T * RNG.uniform(0.5, 1.5, N)
 SHARES = np.linspace(0.01, 1, 100)
 CURVES = {"uplift": (uplift_curve, auuc_score), "qini": (qini_curve, qini_score)}
@@ -81,16 +82,16 @@ def test_intervals_are_those_of_half_samples(kind):
 
 
 def test_cost_curve_and_its_intervals():
-    display = show(T, Y, EFFECT, kind="cost", cost=COST, n_bootstrap=20)
-    x, y = cost_curve(T, Y, COST, EFFECT)
+    display = show(T, VALUE, EFFECT, kind="cost", cost=COST, n_bootstrap=20)
+    x, y = cost_curve(T, VALUE, COST, EFFECT)
     np.testing.assert_allclose(display.curves_[0].get_xydata(), 100 * np.column_stack([x, y]))
-    assert display.curves[0].area == pytest.approx(aucc_score(T, Y, COST, EFFECT))
+    assert display.curves[0].area == pytest.approx(aucc_score(T, VALUE, COST, EFFECT))
     np.testing.assert_allclose(display.random_lines_[0].get_xydata(), [[0, 0], [100, 100]])
     height = np.interp(SHARES, np.maximum.accumulate(x), y)
-    total = uplift_curve(T, Y, EFFECT)[1][-1] / N
+    total = uplift_curve(T, VALUE, EFFECT)[1][-1] / N
     moves = []
     for rows in _halves(20):
-        n, gain = uplift_curve(T[rows], Y[rows], EFFECT[rows])
+        n, gain = uplift_curve(T[rows], VALUE[rows], EFFECT[rows])
         spent = uplift_curve(T[rows], COST[rows], EFFECT[rows])[1]
         own = np.interp(SHARES, np.maximum.accumulate(spent) / spent[-1], gain / n[-1])
         moves.append((own - height * gain[-1] / n[-1]) / total)

@@ -303,7 +303,7 @@ def test_outcomes_and_costs_of_an_estimator(five_arms):
         ({"kind": "cost", "cost": COST[1:]}, ValueError, r"`cost` must have shape \(120,\)"),
         ({"kind": "cost", "cost": COST + np.nan}, ValueError, "`cost` must be finite"),
         ({"kind": "cost", "cost": -COST}, ValueError, "`cost` must rise when everybody"),
-        ({"kind": "cost", "cost": COST, "y": 0 * Y}, ValueError, "`y` must change when every"),
+        ({"kind": "cost", "cost": COST, "y": 0 * Y}, ValueError, "`y` must rise when every"),
         ({"perfect": True}, ValueError, "`perfect` needs outcomes of 0 and 1, got others"),
         ({"perfect": True, "kind": "toc"}, ValueError, "`perfect` goes with .* got kind='toc'"),
         ({"multiarm": "all"}, ValueError, "`multiarm` must be one of .* got 'all'"),

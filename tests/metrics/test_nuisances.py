@@ -12,8 +12,9 @@ from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import StratifiedKFold
+from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
 
 from sklcausal import pack_targets, unpack_targets
@@ -77,6 +78,33 @@ def test_known_propensity_and_clusters():
     assert_allclose(found.propensity, np.tile([0.6, 0.4], (200, 1)))
 
 
+def test_clusters_stay_in_one_fold():
+    # a model that remembers: it would know the outcome of a row's twin
+    twins = np.repeat(np.arange(100), 2)
+    X2, y2 = np.repeat(np.arange(100.0), 2)[:, None], np.repeat(Y[:100], 2)
+    T2 = np.repeat(T[:100], 2)
+    memory = {
+        "outcome_model": KNeighborsRegressor(1),
+        "propensity_model": DummyClassifier(strategy="prior"),
+    }
+    own = np.arange(200), T2
+    apart = cross_fit_nuisances(X2, T2, y2, cluster=twins, **memory).outcome_mean[own]
+    assert np.abs(apart - y2).min() > 0
+    mixed = cross_fit_nuisances(X2, T2, y2, **memory).outcome_mean[own]
+    assert np.mean(mixed == y2) > 0.5
+
+
+def test_weights_reach_the_last_step_of_a_pipeline():
+    w = np.random.default_rng(0).uniform(0.1, 3, 200)
+    piped = {
+        "outcome_model": make_pipeline(StandardScaler(), LinearRegression()),
+        "propensity_model": LogisticRegression(),
+    }
+    found = cross_fit_nuisances(X, T, Y, sample_weight=w, **piped)
+    plain = cross_fit_nuisances(X, T, Y, sample_weight=w, **LINEAR)
+    assert_allclose(found.outcome_mean, plain.outcome_mean)
+
+
 def test_weights_reach_every_model():
     w = np.random.default_rng(0).uniform(0.1, 3, 200)
     found = cross_fit_nuisances(X, T, Y, sample_weight=w, **LINEAR)
@@ -130,6 +158,10 @@ def test_two_strings_as_outcome():
         ({"cv": 1}, "`cv` must be at least 2 folds, got 1"),
         ({"cv": "five"}, "`cv` must be a number of folds or hold pairs"),
         ({"cv": [([0, 1], [2, 3])]}, "`cv` must test every row once"),
+        ({"cv": []}, "`cv` must test every row once"),
+        ({"cv": [(np.arange(200), np.arange(200))]}, "`cv` must not train on rows that it tests"),
+        ({"cv": np.int64(1)}, "`cv` must be at least 2 folds"),
+        ({"cluster": np.arange(200) % 3}, "`cluster` must hold at least cv=5 labels, got 3"),
         ({"cv": 150}, r"at least cv=150 rows of every arm, got \d+ of [01]"),
         ({"outcome_model": LogisticRegression()}, "`outcome_model` must be a regressor"),
         ({"outcome_model": 3}, "must be a scikit-learn estimator, got 3"),

@@ -166,6 +166,27 @@ def test_shares_of_a_trial_make_errors_smaller_as_the_spread_over_draws():
         assert naive > 1.3 * spread
 
 
+def test_errors_with_weights_and_uneven_clusters_follow_the_spread():
+    weighted, clustered = [], []
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        T = rng.integers(0, 2, 400)
+        x = rng.normal(size=400)
+        y = 2 + x + T + rng.normal(size=400)
+        w = np.where(rng.random(400) < 0.2, 10.0, 1.0)
+        treat = (x > 0).astype(int)
+        weighted.append(policy_value(T, y, treat, sample_weight=w)["gain"])
+        size = np.tile([2, 30], 20)
+        label = np.repeat(np.arange(40), size)
+        T = np.repeat(rng.integers(0, 2, 40), size)
+        y = np.repeat(rng.normal(size=40), size) + T + 0.5 * rng.normal(size=len(T))
+        if 0 < T.mean() < 1:
+            clustered.append(policy_value(T, y, 1, cluster=label)["gain"])
+    for found in (weighted, clustered):
+        spread = np.std([r.estimate[0] for r in found], ddof=1)
+        assert 0.85 < np.mean([r.std_error[0] for r in found]) / spread < 1.15
+
+
 # -- groups, calibration, policies ----------------------------------------------------------
 
 
@@ -177,8 +198,8 @@ def test_gates_longhand():
     parts = np.array_split(np.argsort(x), 4)
     assert_allclose(found.estimate, [score[p].mean() for p in parts])
     assert_allclose(found.predicted, [1 + x[p].mean() for p in parts])
-    errors = [score[p].std() / np.sqrt(250) for p in parts]
-    assert_allclose(found.std_error, errors, rtol=2e-3)
+    errors = [score[p].std(ddof=1) / np.sqrt(250) for p in parts]
+    assert_allclose(found.std_error, errors)
     assert np.abs(found.covariance - np.diag(np.diag(found.covariance))).max() < 1e-15
     weighted = gates(T, y, 1 + x, n_groups=2, sample_weight=w, **nuisances)
     group = x > np.sort(x)[np.searchsorted(np.cumsum(w[np.argsort(x)]), w.sum() / 2) - 1]
@@ -247,9 +268,19 @@ BAD = [
     ),
     (
         lambda *a, **k: rate(*a, cluster=np.arange(40) % 3, **k),
-        "at least 4 rows or clusters, got 3",
+        "at least 4 rows or clusters .* got 3",
     ),
     (lambda *a, **k: rate(*a, cluster=np.zeros(4), **k), "same number of rows, got `cluster` 4"),
+    (lambda *a, **k: toc_curve(*a, shares=[0.5, np.nan], **k), "`shares` must be finite"),
+    (lambda *a, **k: gates(*a, cluster=np.digitize(a[2], [-1, 0, 1]), **k), "2 clusters in each"),
+    (
+        lambda *a, **k: rate(
+            *a,
+            sample_weight=1.0 * np.isin(np.arange(40), [np.argmax(a[0]), np.argmin(a[0]), 39]),
+            **k,
+        ),
+        "at least 4 rows",
+    ),
     (lambda *a, **k: toc_curve(*a, shares=[0.5, 0.2], **k), "`shares` must increase"),
     (lambda *a, **k: toc_curve(*a, shares=[0.0, 1.0], **k), "`shares` must increase"),
     (lambda *a, **k: gates(*a, n_groups=1, **k), "`n_groups` must be an integer of at least 2"),

@@ -173,6 +173,7 @@ def test_cross_fitted_nuisances_know_weights_clusters_and_propensities(study):
 
 def test_every_scorer_with_a_network_in_cross_validate():
     X, T, y = make_study(n=120, arms=("a", "b", "c"), outcomes=("continuous", "continuous"))
+    y[:, 0] += 5 * (T != "b")
     y[:, 1] = (T != "b") + 0.1 * np.abs(y[:, 1])
     targets = add_nuisances(X, pack_targets(T, y), cv=2, **MODELS)
     scoring = {name: make_effect_scorer(name) for name in NAMES}
@@ -304,6 +305,15 @@ def test_scorers_pickle_clone_and_print():
         (lambda: make_effect_scorer("mse"), "`metric` must be one of .* got 'mse'"),
         (lambda: make_effect_scorer("dr", nuisance="own"), "`nuisance` must be a dict"),
         (lambda: make_effect_scorer("dr", nuisance={"model": 1}), r"may hold .* got \['model'\]"),
+        (lambda: make_effect_scorer("qini", multiarm="bst"), "`multiarm` must be one of"),
+        (
+            lambda: make_effect_scorer("dr", nuisance={"random_state": None}),
+            "`random_state` in `nuisance` must be an integer, got None",
+        ),
+        (
+            lambda: make_effect_scorer("dr").set_params(metric="nope")(None, None, None),
+            "`metric` must be one of",
+        ),
         (lambda: make_effect_scorer("dr", clip=-0.1), "`clip` must be a number from 0"),
         (lambda: make_effect_scorer("dr", multiarm="best"), r"options of 'dr' must be among \[\]"),
         (

@@ -174,10 +174,32 @@ def test_several_arms_each_against_the_control():
 def test_best_arm_longhand():
     arm, y, effect = three_arms()
     best = 1 + effect.argmax(axis=1)
+    share = np.bincount(arm) / len(arm)
     rows = (arm == 0) | (arm == best)
-    wanted = auuc_score((arm[rows] > 0).astype(int), y[rows], effect.max(axis=1)[rows])
-    assert_allclose(auuc_score(arm, y, effect, multiarm="best"), wanted)
-    assert wanted > 0.1
+    weight = 1 / (share[0] + share[best[rows]])
+    weight /= weight.mean()
+    treated = arm[rows] > 0
+    inverse = 1 / share[arm[rows]] / weight
+    n, gain = prefix_loop(
+        treated.astype(int), y[rows], effect.max(axis=1)[rows], "uplift", weight, inverse
+    )
+    found = uplift_curve(arm, y, effect, multiarm="best", empty="zero")
+    assert_allclose(found[0], n)
+    assert_allclose(found[1], gain, atol=1e-9)
+
+
+def test_best_arm_and_propensities_stand_for_everybody():
+    rng = np.random.default_rng(8)
+    n = 200_000
+    pick = rng.integers(1, 3, n)  # whose effects are 1 and 3, so that the best arms gain 2
+    pi = np.tile([0.3, 0.1, 0.6], (n, 1))
+    arm = (rng.random(n)[:, None] > pi.cumsum(axis=1)).sum(axis=1)
+    effect = np.stack([np.where(pick == 1, 1.0, 0), np.where(pick == 2, 3.0, 0)], axis=1)
+    y = np.where(arm == pick, effect.max(axis=1), 0) + rng.normal(size=n)
+    for given in ({}, {"propensity": pi}):
+        count, gain = uplift_curve(arm, y, effect, multiarm="best", **given)
+        assert_allclose(gain[-1] / count[-1], 2, atol=0.05)
+        assert_allclose(count[1] / count[-1], 0.5, atol=0.01)  # half have an effect of 3
 
 
 def test_several_outcomes():
@@ -265,7 +287,14 @@ def test_cost_of_several_arms():
         ),
         (lambda: cost_curve(T, Y, 0.0 * T, TIED), "`cost` must rise .* got .* cost of 0"),
         (lambda: cost_curve(T, Y, -1.0 * T, TIED), "`cost` must rise .* got .* cost of -40"),
-        (lambda: cost_curve(T, 0 * Y, 1.0 * T, TIED), "`y` must change when everybody"),
+        (lambda: cost_curve(T, 0 * Y, 1.0 * T, TIED), "`y` must rise .* value of 0"),
+        (lambda: cost_curve(T, -1.0 * T, 1.0 * T, TIED), "`y` must rise .* value of -40"),
+        (lambda: cost_curve(T, Y, [np.nan] * 40, TIED), "`cost` must not contain NaN"),
+        (lambda: qini_curve(T, Y, TIED, arm=np.array([1, 1])), "`arm` must be one of"),
+        (
+            lambda: qini_curve(T, Y, TIED, propensity=np.full((20, 2), 0.5)),
+            r"`propensity` must have shape \(40, 2\)",
+        ),
         (lambda: cost_curve(T, Y, T, TIED[:5]), "`score` must have shape"),
     ],
 )
