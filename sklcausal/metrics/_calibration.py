@@ -17,6 +17,29 @@ from sklcausal.metrics._losses import arm_scores, contrast_scores
 MIN_ROWS = 2
 
 
+def _groups(effect: np.ndarray, weight: np.ndarray, n_groups: int) -> np.ndarray:
+    """Number groups of about equal weight by size of the effect, ties together."""
+    places = np.unique(effect, return_inverse=True)[1]
+    mass = np.bincount(places, weight)
+    middle = mass.cumsum() - mass / 2
+    group = np.minimum((middle / mass.sum() * n_groups).astype(int), n_groups - 1)
+    return np.unique(group, return_inverse=True)[1][places]
+
+
+def _check_sizes(
+    group: np.ndarray, study: Study, n_groups: int, cluster: np.ndarray | None
+) -> None:
+    units = np.arange(len(group)) if cluster is None else cluster
+    pairs = np.unique(np.stack([group, units]), axis=1)[0]
+    smallest = int(np.bincount(pairs).min())
+    if smallest < MIN_ROWS:
+        what = "rows" if cluster is None else "clusters"
+        raise ValueError(
+            f"`n_groups` must leave at least {MIN_ROWS} {what} in each group, got {smallest} with "
+            f"n_groups={n_groups} and {len(study.t)} rows"
+        )
+
+
 class GroupEffects(InferenceResult):
     """Average effects of groups of people, with what was predicted for them.
 
@@ -72,15 +95,6 @@ class GroupEffects(InferenceResult):
             found.moves,
             predicted=self.predicted[at],
         )
-
-
-def _groups(effect: np.ndarray, weight: np.ndarray, n_groups: int) -> np.ndarray:
-    """Number groups of about equal weight by size of the effect, ties together."""
-    places = np.unique(effect, return_inverse=True)[1]
-    mass = np.bincount(places, weight)
-    middle = mass.cumsum() - mass / 2
-    group = np.minimum((middle / mass.sum() * n_groups).astype(int), n_groups - 1)
-    return np.unique(group, return_inverse=True)[1][places]
 
 
 @fill_docs
@@ -179,20 +193,6 @@ def gates(
         moves=move,
         predicted=np.concatenate(predicted),
     )
-
-
-def _check_sizes(
-    group: np.ndarray, study: Study, n_groups: int, cluster: np.ndarray | None
-) -> None:
-    units = np.arange(len(group)) if cluster is None else cluster
-    pairs = np.unique(np.stack([group, units]), axis=1)[0]
-    smallest = int(np.bincount(pairs).min())
-    if smallest < MIN_ROWS:
-        what = "rows" if cluster is None else "clusters"
-        raise ValueError(
-            f"`n_groups` must leave at least {MIN_ROWS} {what} in each group, got {smallest} with "
-            f"n_groups={n_groups} and {len(study.t)} rows"
-        )
 
 
 @fill_docs

@@ -18,6 +18,23 @@ from sklcausal.metrics._inputs import (
 from sklcausal.metrics._prefix import comparisons, prefix_curve, single
 
 
+def check_totals(cost: float, value: float) -> None:
+    """Raise unless targeting everybody raises cost and value, so that shares have a meaning.
+
+    Parameters
+    ----------
+    cost, value : float
+        Incremental totals.
+    """
+    for name, total in {"cost": cost, "y": value}.items():
+        if total <= 0:
+            what = "cost" if name == "cost" else "value"
+            raise ValueError(
+                f"`{name}` must rise when everybody is targeted, got a total incremental {what} "
+                f"of {total:g}"
+            )
+
+
 def roi_score(value_effect: Any, cost_effect: Any) -> np.ndarray:
     """Divide effects on value by effects on cost, to rank people by return on investment.
 
@@ -54,23 +71,6 @@ def roi_score(value_effect: Any, cost_effect: Any) -> np.ndarray:
     top, bottom = max(top, 0.0) + 1, min(bottom, 0.0)
     gain = np.where(value >= 0, top + value, bottom + value)
     return np.where(free, gain, ratio)
-
-
-def check_totals(cost: float, value: float) -> None:
-    """Raise unless targeting everybody raises cost and value, so that shares have a meaning.
-
-    Parameters
-    ----------
-    cost, value : float
-        Incremental totals.
-    """
-    for name, total in {"cost": cost, "y": value}.items():
-        if total <= 0:
-            what = "cost" if name == "cost" else "value"
-            raise ValueError(
-                f"`{name}` must rise when everybody is targeted, got a total incremental {what} "
-                f"of {total:g}"
-            )
 
 
 @fill_docs

@@ -12,6 +12,12 @@ from sklcausal.metrics._docs import fill_docs
 from sklcausal.metrics._inputs import average, read_columns
 
 
+def _check_order(low: np.ndarray, high: np.ndarray) -> None:
+    n_bad = int((low > high).sum())
+    if n_bad:
+        raise ValueError(f"`low` must be at most `high`, got {n_bad} interval(s) the other way")
+
+
 @fill_docs
 def interval_coverage(
     effect_true: Any,
@@ -149,9 +155,3 @@ def interval_score(
     _check_order(low, high)
     missed = np.maximum(low - true, 0) + np.maximum(true - high, 0)
     return average(np.tensordot(weight, high - low + 2 / alpha * missed, axes=1), multioutput)
-
-
-def _check_order(low: np.ndarray, high: np.ndarray) -> None:
-    n_bad = int((low > high).sum())
-    if n_bad:
-        raise ValueError(f"`low` must be at most `high`, got {n_bad} interval(s) the other way")

@@ -18,6 +18,50 @@ from sklcausal.metrics._inputs import (
 )
 
 
+def arm_scores(study: Study, outcome_mean: Any, propensity: Any, clip: float) -> np.ndarray:
+    """Compute doubly robust scores of the mean outcome in each arm.
+
+    Parameters
+    ----------
+    study : Study
+    outcome_mean, propensity : array-like or None
+    clip : float
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_arms, n_outcomes)
+    """
+    mu = read_outcome_mean(outcome_mean, study)
+    pi = read_propensity(propensity, study, clip)
+    rows = np.arange(len(study.t))
+    scores = mu.copy()
+    own = mu[rows, study.t]
+    scores[rows, study.t] += (study.y - own) / pi[rows, study.t][:, None]
+    return scores
+
+
+def contrast_scores(study: Study, scores: np.ndarray) -> np.ndarray:
+    """Subtract the scores of the control.
+
+    Parameters
+    ----------
+    study : Study
+    scores : ndarray of shape (n_samples, n_arms, n_outcomes)
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_contrasts, n_outcomes)
+    """
+    return scores[:, study.others] - scores[:, [study.treatments.control]]
+
+
+def _mean_loss(study: Study, values: np.ndarray, multioutput: str) -> Any:
+    """Average values (n_samples, n_contrasts, n_outcomes) over rows, then over columns."""
+    loss = np.tensordot(study.weight, values, axes=1)
+    loss = loss[:, 0] if study.one_dim else loss
+    return average(loss[0] if study.one_dim and len(loss) == 1 else loss, multioutput)
+
+
 @fill_docs
 def doubly_robust_scores(
     T: Any,
@@ -77,50 +121,6 @@ def doubly_robust_scores(
     study = read_study(T, y, treatments, control, sample_weight)
     scores = arm_scores(study, outcome_mean, propensity, clip)
     return scores[:, :, 0] if study.one_dim else scores
-
-
-def arm_scores(study: Study, outcome_mean: Any, propensity: Any, clip: float) -> np.ndarray:
-    """Compute doubly robust scores of the mean outcome in each arm.
-
-    Parameters
-    ----------
-    study : Study
-    outcome_mean, propensity : array-like or None
-    clip : float
-
-    Returns
-    -------
-    ndarray of shape (n_samples, n_arms, n_outcomes)
-    """
-    mu = read_outcome_mean(outcome_mean, study)
-    pi = read_propensity(propensity, study, clip)
-    rows = np.arange(len(study.t))
-    scores = mu.copy()
-    own = mu[rows, study.t]
-    scores[rows, study.t] += (study.y - own) / pi[rows, study.t][:, None]
-    return scores
-
-
-def contrast_scores(study: Study, scores: np.ndarray) -> np.ndarray:
-    """Subtract the scores of the control.
-
-    Parameters
-    ----------
-    study : Study
-    scores : ndarray of shape (n_samples, n_arms, n_outcomes)
-
-    Returns
-    -------
-    ndarray of shape (n_samples, n_contrasts, n_outcomes)
-    """
-    return scores[:, study.others] - scores[:, [study.treatments.control]]
-
-
-def _mean_loss(study: Study, values: np.ndarray, multioutput: str) -> Any:
-    """Average values (n_samples, n_contrasts, n_outcomes) over rows, then over columns."""
-    loss = np.tensordot(study.weight, values, axes=1)
-    loss = loss[:, 0] if study.one_dim else loss
-    return average(loss[0] if study.one_dim and len(loss) == 1 else loss, multioutput)
 
 
 @fill_docs

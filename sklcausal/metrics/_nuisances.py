@@ -32,102 +32,6 @@ from sklcausal.targets import (
 BOOSTING = {"learning_rate": 0.05, "max_iter": 150, "max_leaf_nodes": 4, "l2_regularization": 1.0}
 
 
-@fill_docs
-def cross_fit_nuisances(
-    X: Any,
-    T: Any,
-    y: Any,
-    *,
-    cv: Any = 5,
-    outcome_model: Any = None,
-    propensity_model: Any = None,
-    propensity: Any = None,
-    treatments: Any = None,
-    sample_weight: Any = None,
-    cluster: Any = None,
-    n_jobs: int | None = None,
-    random_state: Any = 0,
-) -> Bunch:
-    """Predict mean outcomes and propensities of each row by models that have not seen it.
-
-    Parameters
-    ----------
-    X : array-like of shape (n_samples, n_features)
-        Covariates.
-    {T}
-    {y}
-    cv : int or iterable of (train, test), default=5
-        Number of folds, stratified by arm, or the rows of each.
-    outcome_model : estimator or None, default=None
-        Regressor that is fitted to each arm and outcome; a classifier where outcomes are 0 and 1
-        may be given too. None takes gradient boosting of histograms.
-    propensity_model : classifier or None, default=None
-        With ``predict_proba``. None takes gradient boosting of histograms.
-    propensity : array-like of shape (n_samples,) or (n_samples, n_arms), or None, default=None
-        Known probability of each arm, as in a trial, in place of a model.
-    treatments : sequence of labels or None, default=None
-        All arms, in the order of the columns; None takes them from T, sorted.
-    {sample_weight}
-    cluster : array-like of shape (n_samples,) or None, default=None
-        Rows with the same label stay in one fold.
-    n_jobs : int or None, default=None
-        Processes that fit folds, through joblib.
-    random_state : int, RandomState instance or None, default=0
-        Seed of the folds and of models without a seed of their own.
-
-    Returns
-    -------
-    nuisances : Bunch
-        ``outcome_mean`` of shape (n_samples, n_arms) or (n_samples, n_arms, n_outcomes), in
-        outcome units, and ``propensity`` of shape (n_samples, n_arms): what the metrics take.
-
-    Raises
-    ------
-    TargetError
-        If T or y cannot be used, or an arm has fewer rows than there are folds.
-    ValueError
-        If X, a model or ``cv`` cannot be used.
-
-    See Also
-    --------
-    add_nuisances : Puts them into packed targets, for scorers.
-
-    Examples
-    --------
-    >>> from sklearn.linear_model import LinearRegression, LogisticRegression
-    >>> from sklcausal.datasets import make_confounded
-    >>> from sklcausal.metrics import cross_fit_nuisances
-    >>> data = make_confounded(200, random_state=0)
-    >>> models = {"outcome_model": LinearRegression(), "propensity_model": LogisticRegression()}
-    >>> nuisances = cross_fit_nuisances(data.X, data.T, data.y, **models)
-    >>> nuisances.outcome_mean.shape, nuisances.propensity.shape
-    ((200, 2), (200, 2))
-    """
-    check_same_index(X=X, T=T, y=y, sample_weight=sample_weight, cluster=cluster)
-    study = read_study(T, y, treatments, None, sample_weight)
-    rows = X if hasattr(X, "shape") else np.asarray(X)
-    check_lengths({"X": range(rows.shape[0]), "T": study.t})
-    known = None if propensity is None else read_propensity(propensity, study, 0.0)
-    rng = check_random_state(random_state)
-    folds = _folds(cv, study, read_cluster(cluster, study), rng.randint(2**31 - 1))
-    models = _models(study, outcome_model, propensity_model, rng.randint(2**31 - 1))
-    weight = None if sample_weight is None else study.weight * len(study.t)
-    parts = Parallel(n_jobs=n_jobs)(
-        delayed(_fit_fold)(rows, study, weight, models, train, test, known is None)
-        for train, test in folds
-    )
-    n, n_arms = len(study.t), study.treatments.n_arms
-    means, chances = np.full((n, n_arms, study.y.shape[1]), np.nan), np.full((n, n_arms), np.nan)
-    for (_, test), (mean, chance) in zip(folds, parts, strict=True):
-        means[test] = mean
-        if chance is not None:
-            chances[test] = chance
-    return Bunch(
-        outcome_mean=means[:, :, 0] if study.one_dim else means,
-        propensity=chances if known is None else np.array(known),
-    )
-
-
 def _folds(
     cv: Any, study: Study, cluster: np.ndarray | None, seed: int
 ) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -266,6 +170,127 @@ def _predict_mean(
     return fitted.predict_proba(unseen)[:, 1] if is_classifier(fitted) else fitted.predict(unseen)
 
 
+def as_numbers(y: np.ndarray) -> np.ndarray:
+    """Turn two strings into 0 and 1, the second in sorted order being 1.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,) or (n_samples, n_outcomes)
+
+    Returns
+    -------
+    ndarray of the same shape
+    """
+    y = as_column_array(y, "y")
+    if y.dtype.kind != "U":
+        return y
+    columns = []
+    for column in y.reshape(len(y), -1).T:
+        levels, codes = np.unique(column, return_inverse=True)
+        if len(levels) > 2:
+            raise TargetError(
+                f"`y` must hold numbers or two strings, got {len(levels)} different strings"
+            )
+        columns.append(codes.astype(float))
+    return np.stack(columns, axis=1).reshape(y.shape)
+
+
+@fill_docs
+def cross_fit_nuisances(
+    X: Any,
+    T: Any,
+    y: Any,
+    *,
+    cv: Any = 5,
+    outcome_model: Any = None,
+    propensity_model: Any = None,
+    propensity: Any = None,
+    treatments: Any = None,
+    sample_weight: Any = None,
+    cluster: Any = None,
+    n_jobs: int | None = None,
+    random_state: Any = 0,
+) -> Bunch:
+    """Predict mean outcomes and propensities of each row by models that have not seen it.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+        Covariates.
+    {T}
+    {y}
+    cv : int or iterable of (train, test), default=5
+        Number of folds, stratified by arm, or the rows of each.
+    outcome_model : estimator or None, default=None
+        Regressor that is fitted to each arm and outcome; a classifier where outcomes are 0 and 1
+        may be given too. None takes gradient boosting of histograms.
+    propensity_model : classifier or None, default=None
+        With ``predict_proba``. None takes gradient boosting of histograms.
+    propensity : array-like of shape (n_samples,) or (n_samples, n_arms), or None, default=None
+        Known probability of each arm, as in a trial, in place of a model.
+    treatments : sequence of labels or None, default=None
+        All arms, in the order of the columns; None takes them from T, sorted.
+    {sample_weight}
+    cluster : array-like of shape (n_samples,) or None, default=None
+        Rows with the same label stay in one fold.
+    n_jobs : int or None, default=None
+        Processes that fit folds, through joblib.
+    random_state : int, RandomState instance or None, default=0
+        Seed of the folds and of models without a seed of their own.
+
+    Returns
+    -------
+    nuisances : Bunch
+        ``outcome_mean`` of shape (n_samples, n_arms) or (n_samples, n_arms, n_outcomes), in
+        outcome units, and ``propensity`` of shape (n_samples, n_arms): what the metrics take.
+
+    Raises
+    ------
+    TargetError
+        If T or y cannot be used, or an arm has fewer rows than there are folds.
+    ValueError
+        If X, a model or ``cv`` cannot be used.
+
+    See Also
+    --------
+    add_nuisances : Puts them into packed targets, for scorers.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LinearRegression, LogisticRegression
+    >>> from sklcausal.datasets import make_confounded
+    >>> from sklcausal.metrics import cross_fit_nuisances
+    >>> data = make_confounded(200, random_state=0)
+    >>> models = {"outcome_model": LinearRegression(), "propensity_model": LogisticRegression()}
+    >>> nuisances = cross_fit_nuisances(data.X, data.T, data.y, **models)
+    >>> nuisances.outcome_mean.shape, nuisances.propensity.shape
+    ((200, 2), (200, 2))
+    """
+    check_same_index(X=X, T=T, y=y, sample_weight=sample_weight, cluster=cluster)
+    study = read_study(T, y, treatments, None, sample_weight)
+    rows = X if hasattr(X, "shape") else np.asarray(X)
+    check_lengths({"X": range(rows.shape[0]), "T": study.t})
+    known = None if propensity is None else read_propensity(propensity, study, 0.0)
+    rng = check_random_state(random_state)
+    folds = _folds(cv, study, read_cluster(cluster, study), rng.randint(2**31 - 1))
+    models = _models(study, outcome_model, propensity_model, rng.randint(2**31 - 1))
+    weight = None if sample_weight is None else study.weight * len(study.t)
+    parts = Parallel(n_jobs=n_jobs)(
+        delayed(_fit_fold)(rows, study, weight, models, train, test, known is None)
+        for train, test in folds
+    )
+    n, n_arms = len(study.t), study.treatments.n_arms
+    means, chances = np.full((n, n_arms, study.y.shape[1]), np.nan), np.full((n, n_arms), np.nan)
+    for (_, test), (mean, chance) in zip(folds, parts, strict=True):
+        means[test] = mean
+        if chance is not None:
+            chances[test] = chance
+    return Bunch(
+        outcome_mean=means[:, :, 0] if study.one_dim else means,
+        propensity=chances if known is None else np.array(known),
+    )
+
+
 def add_nuisances(
     X: Any,
     targets: Any,
@@ -346,28 +371,3 @@ def add_nuisances(
         nuisance_propensity=found.propensity,
         nuisance_treatments=np.broadcast_to(np.asarray(arms), (n, len(found.propensity[0]))),
     )
-
-
-def as_numbers(y: np.ndarray) -> np.ndarray:
-    """Turn two strings into 0 and 1, the second in sorted order being 1.
-
-    Parameters
-    ----------
-    y : ndarray of shape (n_samples,) or (n_samples, n_outcomes)
-
-    Returns
-    -------
-    ndarray of the same shape
-    """
-    y = as_column_array(y, "y")
-    if y.dtype.kind != "U":
-        return y
-    columns = []
-    for column in y.reshape(len(y), -1).T:
-        levels, codes = np.unique(column, return_inverse=True)
-        if len(levels) > 2:
-            raise TargetError(
-                f"`y` must hold numbers or two strings, got {len(levels)} different strings"
-            )
-        columns.append(codes.astype(float))
-    return np.stack(columns, axis=1).reshape(y.shape)

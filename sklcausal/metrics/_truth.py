@@ -14,6 +14,23 @@ from sklcausal.metrics._inputs import average, read_array, read_columns, read_st
 from sklcausal.targets import check_same_index
 
 
+def best_arm(effect: np.ndarray, others: np.ndarray, control: int) -> np.ndarray:
+    """Find the arm with the largest effect, or the control where no effect is above 0.
+
+    Parameters
+    ----------
+    effect : ndarray of shape (n_samples, n_contrasts, n_outcomes)
+    others : ndarray of int of shape (n_contrasts,)
+        Arm of each contrast.
+    control : int
+
+    Returns
+    -------
+    ndarray of int of shape (n_samples, n_outcomes)
+    """
+    return np.where(effect.max(axis=1) > 0, others[effect.argmax(axis=1)], control)
+
+
 @fill_docs
 def root_pehe(
     effect_true: Any,
@@ -278,23 +295,6 @@ n_contrasts, n_outcomes)
             raise ValueError("`effect` must give somebody the arm that they received, got nobody")
         risks.append(1 - value / total)
     return average(np.array(risks), multioutput)
-
-
-def best_arm(effect: np.ndarray, others: np.ndarray, control: int) -> np.ndarray:
-    """Find the arm with the largest effect, or the control where no effect is above 0.
-
-    Parameters
-    ----------
-    effect : ndarray of shape (n_samples, n_contrasts, n_outcomes)
-    others : ndarray of int of shape (n_contrasts,)
-        Arm of each contrast.
-    control : int
-
-    Returns
-    -------
-    ndarray of int of shape (n_samples, n_outcomes)
-    """
-    return np.where(effect.max(axis=1) > 0, others[effect.argmax(axis=1)], control)
 
 
 @fill_docs
