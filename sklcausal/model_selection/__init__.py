@@ -11,9 +11,11 @@ from sklcausal.model_selection._split import (
     TreatmentStratifiedKFold,
     TreatmentStratifiedShuffleSplit,
 )
+from sklcausal.model_selection._stacking import EffectStacking
 
 __all__ = [
     "EffectPipeline",
+    "EffectStacking",
     "EffectTree",
     "OutcomeTransformer",
     "PolicyTree",

@@ -20,10 +20,21 @@ from sklcausal.inference import InferenceResult
 from sklcausal.inference._averages import covariance_of_moves
 from sklcausal.metrics._inputs import read_array
 from sklcausal.model_selection._rows import arms_of, read_judged
-from sklcausal.model_selection._rules import join_rules, name_columns, write_rule
+from sklcausal.model_selection._rules import name_columns, tree_rules
 from sklcausal.targets import as_column_array, check_lengths
 
 MIN_ROWS = 2  # for a standard error
+
+
+def _read_column(values: Any, name: str) -> np.ndarray:
+    array = read_array(values, name)
+    flat = array.reshape(len(array), -1)
+    if flat.shape[1] != 1:
+        raise ValueError(
+            f"`{name}` must be one column, of one contrast and one outcome, got shape "
+            f"{array.shape}"
+        )
+    return flat[:, 0]
 
 
 class EffectTree(BaseEstimator):
@@ -185,7 +196,7 @@ class EffectTree(BaseEstimator):
         moves *= given["scores"][judge][:, None] - mean
         within = None if codes is None else np.unique(codes[judge], return_inverse=True)[1]
         self.tree_, self._order = tree, nodes
-        self.rules_ = _rules(tree.tree_, nodes, name_columns(self))
+        self.rules_ = tree_rules(tree.tree_, nodes, name_columns(self))
         self.n_samples_leaf_ = counts
         self.share_leaf_ = np.bincount(leaf, weight, minlength=len(nodes)) / weight.sum()
         self.leaves_ = InferenceResult(
@@ -391,26 +402,3 @@ class EffectTree(BaseEstimator):
         check_is_fitted(self)
         forest = importlib.import_module("sklcausal.inspection._forest")
         return forest.draw_groups(self.rules_, self.leaves_, self.share_leaf_, alpha, ax)
-
-
-def _read_column(values: Any, name: str) -> np.ndarray:
-    array = read_array(values, name)
-    flat = array.reshape(len(array), -1)
-    if flat.shape[1] != 1:
-        raise ValueError(
-            f"`{name}` must be one column, of one contrast and one outcome, got shape "
-            f"{array.shape}"
-        )
-    return flat[:, 0]
-
-
-def _rules(tree: Any, nodes: np.ndarray, names: list[str]) -> list[str]:
-    """Write the conditions on the way to each leaf."""
-    paths: dict[int, list[str]] = {0: []}
-    for node in range(tree.node_count):
-        left, right = tree.children_left[node], tree.children_right[node]
-        if left >= 0:
-            name, at = names[tree.feature[node]], float(tree.threshold[node])
-            paths[left] = [*paths[node], write_rule(name, "<=", at)]
-            paths[right] = [*paths[node], write_rule(name, ">", at)]
-    return [join_rules(paths[int(node)]) for node in nodes]

@@ -22,6 +22,34 @@ from sklcausal.model_selection._rules import join_rules, name_columns, write_rul
 from sklcausal.model_selection._tree_search import Node, cut_bins, find_bins, search
 
 
+def _read_costs(costs: Any, labels: np.ndarray) -> np.ndarray:
+    if costs is None:
+        return np.zeros(len(labels))
+    arms = labels.tolist()
+    if isinstance(costs, Mapping):
+        unknown = [label for label in costs if label not in arms]
+        if unknown:
+            raise ValueError(f"`costs` must name arms among {arms}, got {unknown}")
+        costs = [costs.get(label, 0.0) for label in arms]
+    values = np.asarray(costs, dtype=float)
+    if values.shape != labels.shape or not np.isfinite(values).all():
+        raise ValueError(
+            f"`costs` must hold a finite number for each of the arms {arms}, got {costs!r}"
+        )
+    return values
+
+
+def _paths(node: Node, thresholds: list[np.ndarray], names: list[str]) -> list[list[str]]:
+    """Write the conditions on the way to every leaf, from left to right."""
+    if node.left is None or node.right is None:
+        return [[]]
+    at = float(thresholds[node.feature][node.cut])
+    name = names[node.feature]
+    left = [[write_rule(name, "<=", at), *p] for p in _paths(node.left, thresholds, names)]
+    right = [[write_rule(name, ">", at), *p] for p in _paths(node.right, thresholds, names)]
+    return left + right
+
+
 class PolicyTree(BaseEstimator):
     """Learn a few rules by which to treat, with the largest doubly robust value.
 
@@ -338,31 +366,3 @@ class PolicyTree(BaseEstimator):
             f"{rule.ljust(width)}  ->  {arm}  ({part:.0f} % of rows)"
             for rule, arm, part in zip(self.rules_, self.arms_.tolist(), share, strict=True)
         )
-
-
-def _read_costs(costs: Any, labels: np.ndarray) -> np.ndarray:
-    if costs is None:
-        return np.zeros(len(labels))
-    arms = labels.tolist()
-    if isinstance(costs, Mapping):
-        unknown = [label for label in costs if label not in arms]
-        if unknown:
-            raise ValueError(f"`costs` must name arms among {arms}, got {unknown}")
-        costs = [costs.get(label, 0.0) for label in arms]
-    values = np.asarray(costs, dtype=float)
-    if values.shape != labels.shape or not np.isfinite(values).all():
-        raise ValueError(
-            f"`costs` must hold a finite number for each of the arms {arms}, got {costs!r}"
-        )
-    return values
-
-
-def _paths(node: Node, thresholds: list[np.ndarray], names: list[str]) -> list[list[str]]:
-    """Write the conditions on the way to every leaf, from left to right."""
-    if node.left is None or node.right is None:
-        return [[]]
-    at = float(thresholds[node.feature][node.cut])
-    name = names[node.feature]
-    left = [[write_rule(name, "<=", at), *p] for p in _paths(node.left, thresholds, names)]
-    right = [[write_rule(name, ">", at), *p] for p in _paths(node.right, thresholds, names)]
-    return left + right

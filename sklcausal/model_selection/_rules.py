@@ -58,3 +58,28 @@ def join_rules(rules: list[str]) -> str:
         # name and sign: a later threshold on the same side is the narrower one
         kept[rule.rsplit(" ", 1)[0]] = rule
     return " and ".join(kept.values()) or "everybody"
+
+
+def tree_rules(tree: Any, nodes: Any, names: list[str]) -> list[str]:
+    """Write the conditions on the way to each leaf.
+
+    Parameters
+    ----------
+    tree : sklearn.tree._tree.Tree
+    nodes : ndarray of int of shape (n_leaves,)
+        Leaves, in the order that is wanted.
+    names : list of str
+        Of the columns.
+
+    Returns
+    -------
+    list of str of shape (n_leaves,)
+    """
+    paths: dict[int, list[str]] = {0: []}
+    for node in range(tree.node_count):
+        left, right = tree.children_left[node], tree.children_right[node]
+        if left >= 0:
+            name, at = names[tree.feature[node]], float(tree.threshold[node])
+            paths[left] = [*paths[node], write_rule(name, "<=", at)]
+            paths[right] = [*paths[node], write_rule(name, ">", at)]
+    return [join_rules(paths[int(node)]) for node in nodes]
