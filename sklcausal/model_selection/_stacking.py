@@ -37,8 +37,10 @@ from sklcausal.model_selection._stack_weights import (
     fit_propensity,
 )
 from sklcausal.targets import is_packed, unpack_targets
+from sklcausal.utils._docs import shared_docs
 
 
+@shared_docs
 @dataclass(kw_only=True, eq=False, repr=False)
 class EffectStacking(StackResults):
     """Average effect estimators with the weights that predict effects best out of fold.
