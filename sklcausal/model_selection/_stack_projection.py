@@ -235,6 +235,8 @@ class StackProjection:
     ) -> Average:
         """Average the stacked effect over given rows, with the projection's error at their mean.
 
+        The square of the distance to the projected mean adds to the variance.
+
         Parameters
         ----------
         regressors : ndarray of shape (n, n_regressors)
@@ -252,6 +254,9 @@ class StackProjection:
         places = (1 / size, groups.codes, np.arange(n + 1))
         share = csr_array(places, (n, len(groups.labels))).T
         combine = self._combine(contrast, effect.shape[2])[0]
-        moves = self.check().evaluate(share @ regressors, combine)[1]
+        centre, moves = self.check().evaluate(share @ regressors, combine)
         flat = moves.reshape(-1, moves.shape[2])
-        return Average((share @ effect.reshape(n, -1)).ravel(), flat @ flat.T, n)
+        estimate = (share @ effect.reshape(n, -1)).ravel()
+        # the mean of stacked effects is biased where candidates are; the projection shows how far
+        gap = estimate - centre.ravel()
+        return Average(estimate, flat @ flat.T + np.outer(gap, gap), n)

@@ -65,16 +65,18 @@ class ConfounderBenchmarks:
     ):
         self.labels, self.k, self.names, self.title = labels, k, long.names, title
         self.result = SensitivityResult(long, cf_y=0.0, cf_d=0.0, rho=rho, alpha=alpha)
-        effect, sigma2, nu2 = long.estimate.T
-        effects, sigma2s, nu2s = np.stack([own.estimate for own in short]).transpose(2, 0, 1)
+        effect, residual, representer = long.estimate.T
+        effects, residuals, representers = np.stack([own.estimate for own in short]).transpose(
+            2, 0, 1
+        )
         # gains of [1], appendix D: shares of what the long fit leaves, and of what the short has
-        gain_y = np.clip((sigma2s - sigma2) / sigma2, 0.0, None)
-        gain_d = np.clip((nu2 - nu2s) / nu2s, 0.0, None)
+        gain_y = np.clip((residuals - residual) / residual, 0.0, None)
+        gain_d = np.clip((representer - representers) / representers, 0.0, None)
         times = np.asarray(k)[:, None]
         self.cf_y = np.minimum(times * gain_y[:, None], 1.0)
         self.cf_d = np.minimum(times * gain_d[:, None], 1.0)
         self.change = effects - effect
-        both = (sigma2s - sigma2) * (nu2 - nu2s)
+        both = (residuals - residual) * (representer - representers)
         both = np.where((gain_y > 0) & (gain_d > 0), both, np.nan)
         self.rho = np.clip(self.change / np.sqrt(both), -1.0, 1.0)
 
@@ -289,7 +291,7 @@ def _read_groups(X: Any, columns: Any) -> tuple[list[str], list[list[int]], int]
         columns = list(range(n_columns))
     is_named = isinstance(columns, Mapping)
     choices = list(columns.values()) if is_named else columns
-    if isinstance(choices, (str, int)) or not len(choices):
+    if isinstance(choices, str) or np.isscalar(choices) or not len(choices):
         raise ValueError(f"`columns` must be a list or mapping of columns, got {columns!r}")
     groups = []
     for choice in choices:

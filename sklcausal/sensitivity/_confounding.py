@@ -26,6 +26,22 @@ def _read_columns(values: Any, name: str) -> np.ndarray:
     return array[:, None] if array.ndim == 1 else array
 
 
+def _check_enough(
+    weight: np.ndarray, labels: np.ndarray | None, cluster: np.ndarray | None
+) -> None:
+    """Refuse a single row or cluster, which says nothing on errors."""
+    rows = np.flatnonzero(weight)
+    if len(rows) < 2:
+        raise TargetError(
+            f"`sample_weight` must be positive in at least 2 rows, got 1: row {rows[0]}"
+        )
+    if labels is not None and cluster is not None and len(np.unique(cluster[rows])) < 2:
+        raise TargetError(
+            "`cluster` must have at least 2 clusters with positive weight, got 1: "
+            f"{labels[rows[0]]!r}"
+        )
+
+
 def sensitivity_analysis(
     estimator: Any,
     *,
@@ -56,7 +72,8 @@ def sensitivity_analysis(
         Correlation of what the confounder adds to the mean outcome with what it adds to the
         representer; 1 is the worst case.
     alpha : float, default=0.05
-        One minus the level of the confidence intervals, which hold both bounds.
+        One minus the level of the confidence intervals, which reach from below the lower bound to
+        above the upper one.
     null : float, default=0.0
         Effect that robustness values refer to, in outcome units.
     T0, T1 : label or dose, default=None
@@ -181,7 +198,8 @@ def omitted_variable_bounds(
     Raises
     ------
     TargetError
-        If shapes or lengths differ, or a value is missing or not finite.
+        If shapes or lengths differ, a value is missing or not finite, or fewer than 2 rows or
+        clusters have positive weight.
     ValueError
         If a strength or level is out of range, residuals or representers are all 0, or there are
         not as many names as targets.
@@ -242,13 +260,16 @@ def omitted_variable_bounds(
     names = [f"target {j}" for j in range(n_targets)] if names is None else list(names)
     if len(names) != n_targets:
         raise ValueError(f"`names` must have {n_targets} entries, got {names}")
+    weight = np.ones(n_rows) if weight is None else weight
+    numbers = check_cluster(labels)
+    _check_enough(weight, labels, numbers)
     found = average_elements(
         columns["psi"],
         columns["residual"],
         columns["representer"],
         columns.get("representer_functional"),
-        np.ones(n_rows) if weight is None else weight,
-        check_cluster(labels),
+        weight,
+        numbers,
     )
     elements = Elements.read([found], names)
     title = "Sensitivity to hidden confounding"

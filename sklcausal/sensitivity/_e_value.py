@@ -4,14 +4,16 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
 import torch
 
 from sklcausal.exceptions import TargetError
-from sklcausal.inference._result import InferenceResult
+from sklcausal.inference import InferenceResult
 from sklcausal.sensitivity._elements import find_fitted
+from sklcausal.sensitivity._result import check_level
 from sklcausal.sensitivity._tables import format_table, to_pandas
 
 KINDS = ("risk_ratio", "odds_ratio", "hazard_ratio", "risk_difference", "difference")
@@ -123,7 +125,7 @@ def e_value(
     low: Any = None,
     high: Any = None,
     *,
-    kind: str = "risk_ratio",
+    kind: str | None = None,
     rare: bool = False,
     baseline_risk: float | None = None,
     outcome_sd: float = 1.0,
@@ -138,10 +140,11 @@ def e_value(
         Estimates, such as a study reports or ``estimate`` of an estimator returns.
     low, high : float or array-like of shape (n_targets,), default=None
         Ends of their confidence intervals; None with an InferenceResult, which has its own.
-    kind : {'risk_ratio', 'odds_ratio', 'hazard_ratio', 'risk_difference', 'difference'}, \
-default='risk_ratio'
+    kind : {'risk_ratio', 'odds_ratio', 'hazard_ratio', 'risk_difference', 'difference'} or None, \
+default=None
         What the estimates are. Ratios of rates count as risk ratios. 'difference' is one of means,
-        in units of ``outcome_sd``.
+        in units of ``outcome_sd``. None takes numbers for risk ratios; an InferenceResult needs a
+        kind, since those of ``estimate`` are differences.
     rare : bool, default=False
         Whether the outcome is rare, below about 15 % at the end of follow-up. Odds and hazard
         ratios are then taken as risk ratios; otherwise they are approximated by the square root of
@@ -164,7 +167,8 @@ default='risk_ratio'
     Raises
     ------
     ValueError
-        If the kind is unknown, a ratio is not positive, a risk leaves 0 to 1, an interval does
+        If the kind is unknown or, of an InferenceResult, not given, an option is out of range or
+        no such value, a ratio is not positive, a risk leaves 0 to 1, an interval does
         not hold its estimate, or shapes differ.
     TypeError
         If values are no numbers.
@@ -196,8 +200,11 @@ default='risk_ratio'
     >>> e_value(0.4, kind="difference").risk_ratio.round(2)
     array([1.44])
     """
+    if kind is None and not isinstance(estimate, InferenceResult):
+        kind = "risk_ratio"
     if kind not in KINDS:
         raise ValueError(f"`kind` must be one of {KINDS}, got {kind!r}")
+    check_level(alpha)
     names = None
     if isinstance(estimate, InferenceResult):
         if low is not None or high is not None:
@@ -236,19 +243,26 @@ def _read(value: Any, name: str) -> np.ndarray:
     return array.astype(float)
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
 class _Scale:
     """Bring effects of some kind to the scale of risk ratios."""
 
-    def __init__(self, kind: str, rare: bool, baseline_risk: float | None, outcome_sd: float):
+    def __init__(self, kind: str, rare: bool, baseline_risk: Any, outcome_sd: Any):
         self.kind, self.rare = kind, rare
         self.baseline_risk, self.outcome_sd = baseline_risk, outcome_sd
-        if kind == "risk_difference" and (baseline_risk is None or not 0 < baseline_risk < 1):
+        if not isinstance(rare, (bool, np.bool_)):
+            raise ValueError(f"`rare` must be True or False, got {rare!r}")
+        needed = kind == "risk_difference" or baseline_risk is not None
+        if needed and not (_is_number(baseline_risk) and 0 < baseline_risk < 1):
             raise ValueError(
                 "`baseline_risk` must be the risk of the control arm, between 0 and 1, for risk "
                 f"differences, got {baseline_risk!r}"
             )
-        if not outcome_sd > 0:
-            raise ValueError(f"`outcome_sd` must be positive, got {outcome_sd!r}")
+        if not (_is_number(outcome_sd) and 0 < outcome_sd < np.inf):
+            raise ValueError(f"`outcome_sd` must be a positive, finite number, got {outcome_sd!r}")
 
     def __call__(self, value: np.ndarray, name: str, is_end: bool = False) -> np.ndarray:
         if self.kind in RATIOS and (value <= 0).any():
@@ -359,6 +373,6 @@ def e_value_of(
         names = [f"{name}: {outcome}" for name in names for outcome in final.outcome_names_]
     logs = means.transform(lambda at: torch.log(at[high]) - torch.log(at[low]), names)
     ends = logs.conf_int(alpha)
-    found = e_value(np.exp(logs.estimate), np.exp(ends[0]), np.exp(ends[1]))
+    found = e_value(np.exp(logs.estimate), np.exp(ends[0]), np.exp(ends[1]), kind="risk_ratio")
     found.names = names
     return found

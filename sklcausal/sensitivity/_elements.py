@@ -79,10 +79,14 @@ class Elements:
         for j, what in ((1, "residual"), (2, "representer")):
             idle = elements.estimate[:, j] <= 0
             if idle.any():
+                at_fault = int(idle.argmax())
+                came = elements.estimate[at_fault, j]
+                reason = "there is nothing that a hidden confounder could have moved"
+                if came < 0:
+                    reason = "`representer_functional` is not that of this representer"
                 raise ValueError(
-                    f"the mean squared {what} must be positive, got 0 for "
-                    f"{elements.names[int(idle.argmax())]!r}: there is nothing that a hidden "
-                    "confounder could have moved"
+                    f"the mean squared {what} must be positive, got {came:.3g} for "
+                    f"{elements.names[at_fault]!r}: {reason}"
                 )
         return elements
 

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from sklcausal.inference._result import InferenceResult
+from sklcausal.inference import InferenceResult
 from sklcausal.sensitivity._result import check_level
 from sklcausal.sensitivity._tables import format_table, to_pandas
 

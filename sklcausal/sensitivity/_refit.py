@@ -98,15 +98,22 @@ def fit(estimator: Any, X: Any, rows: dict[str, Any]) -> Any:
         The same, fitted.
     """
     fields = {name: rows[name] for name in FIELDS if rows.get(name) is not None}
-    name = "sample_weight"
-    if isinstance(estimator, Pipeline):
-        name = f"{estimator.steps[-1][0]}__{name}"
     weight = rows.get("sample_weight")
-    routed = {} if weight is None else {name: weight}
+    routed = {} if weight is None else {_name_weight(estimator): weight}
     with one_thread():
         if hasattr(estimator, "effect"):
             return estimator.fit(X, rows["T"], rows["y"], **fields, **routed)
         return estimator.fit(X, pack_targets(rows["T"], rows["y"], **fields), **routed)
+
+
+def _name_weight(estimator: Any) -> str:
+    """Name the argument by which weights reach the final estimator."""
+    if isinstance(estimator, Pipeline):
+        step, last = estimator.steps[-1]
+        return f"{step}__{_name_weight(last)}"
+    if not hasattr(estimator, "effect") and hasattr(estimator, "estimator"):
+        return _name_weight(estimator.estimator)  # searches hand arguments on as they are
+    return "sample_weight"
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from sklcausal.sensitivity._elements import find_fitted
 from sklcausal.sensitivity._placebo_result import PlaceboOutcomeResult, PlaceboTreatmentResult
 from sklcausal.sensitivity._refit import fan_out, fit, take_apart, unfitted
 from sklcausal.targets import as_column_array, check_lengths
+from sklcausal.utils._final_step import transform_to_final
 
 SIMULATED = ("continuous", "binary", "count")
 
@@ -59,7 +60,8 @@ def placebo_treatment_test(
     sample_weight : array-like of shape (n_samples,) or None, default=None
         Row weights; they stay with their rows.
     propensity : array-like of shape (n_samples,) or (n_samples, n_arms), default=None
-        Known probabilities, for the fit to the real treatments only.
+        Known probabilities. Those that are the same in every row are kept for permuted
+        treatments; others are for the fit to the real treatments only.
     cluster : array-like of shape (n_samples,) or None, default=None
         Labels of clusters. Treatments are permuted within them, or, where every cluster received
         one treatment as a whole, between them.
@@ -92,8 +94,13 @@ def placebo_treatment_test(
     -----
     Average effects of permuted treatments have mean 0, and about 95 % of them lie within 1.96 of
     their standard errors, if the standard errors are right. The p-value counts how often the
-    z-score is as large as the observed one, ``(1 + count) / (1 + n_permutations)``; it tests that
-    the treatment does nothing to anybody. Passing the test does not show that nothing is hidden:
+    z-score is as large as the observed one, ``(1 + count) / (1 + n_permutations)``. It is exact for
+    the hypothesis that the treatment does nothing to anybody only if treatments were assigned as
+    they are permuted, each order being as likely as another among all rows, in strata or in
+    clusters, and if all fits compute the same statistic. Both may fail: treatments that depend on
+    x within strata, or without any, were not assigned so, and strata are estimated; a known
+    ``propensity`` that varies between rows serves the observed fit, while permuted treatments have
+    theirs estimated. The p-value is then a rough guide. Passing the test does not show that nothing is hidden:
     permuted treatments are not confounded by anything that is not observed.
 
     Examples
@@ -124,9 +131,10 @@ def placebo_treatment_test(
         places = [
             _permute_in_clusters(labels, cluster, groups, rng) for _ in range(n_permutations)
         ]
+    known = rows.get("propensity") if _is_constant(rows.get("propensity")) else None
     jobs = []
     for order in places:
-        placebo = {**rows, "T": _reorder(rows["T"], order), "propensity": None}
+        placebo = {**rows, "T": _reorder(rows["T"], order), "propensity": known}
         jobs.append((unfitted(estimator, rng), X, placebo, T0, T1))
     found = fan_out(_estimate, jobs, n_jobs)
     estimates, errors = (np.stack(part) for part in zip(*found, strict=True))
@@ -137,6 +145,13 @@ def placebo_treatment_test(
 def _check_count(value: Any, name: str, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         raise ValueError(f"`{name}` must be an integer of at least {least}, got {value!r}")
+
+
+def _is_constant(propensity: Any) -> bool:
+    if propensity is None:
+        return False
+    values = as_column_array(propensity, "propensity")
+    return bool((values == values[:1]).all())
 
 
 def _strata_of(final: Any, n_strata: int | None) -> np.ndarray:
@@ -330,7 +345,7 @@ def _simulate(
             f"outcomes can be simulated for arms and {', '.join(SIMULATED)} outcomes, got {came}; "
             "pass `outcomes` that cannot be affected"
         )
-    seen = X if fitted is final else fitted[:-1].transform(X)
+    seen = X if fitted is final else transform_to_final(fitted, X)
     means = final.potential_outcomes(seen)
     means = means[:, :, None] if means.ndim == 2 else means
     y = final.outcomes_.encode(as_column_array(rows["y"], "y"))

@@ -45,9 +45,9 @@ class SensitivityResult:
         Names of the effects.
     estimate, std_error : ndarray of shape (n_targets,)
         Average effects if nothing is hidden, with standard errors, in outcome units.
-    sigma2 : ndarray of shape (n_targets,)
+    residual_variance : ndarray of shape (n_targets,)
         Mean squared residual of the outcome, in squared outcome units.
-    nu2 : ndarray of shape (n_targets,)
+    representer_second_moment : ndarray of shape (n_targets,)
         Mean squared representer, per squared unit of the effect's contrast.
     n_samples : int
         Rows behind the estimates.
@@ -89,11 +89,12 @@ class SensitivityResult:
         self.cf_y, self.cf_d, self.rho = float(cf_y), float(cf_d), float(rho)
         self.alpha, self.null = float(alpha), float(null)
         self.names, self.n_samples = elements.names, elements.n_samples
-        self.estimate, self.sigma2, self.nu2 = elements.estimate.T
+        self.estimate, variance, moment = elements.estimate.T
+        self.residual_variance, self.representer_second_moment = variance, moment
         covariance = elements.covariance
-        # S = sqrt(sigma2 nu2), differentiated by its two parts
-        self._scale = np.sqrt(self.sigma2 * self.nu2)
-        slope = np.column_stack([self.nu2, self.sigma2]) / (2 * self._scale[:, None])
+        # S, the root of their product, differentiated by both
+        self._scale = np.sqrt(variance * moment)
+        slope = np.column_stack([moment, variance]) / (2 * self._scale[:, None])
         self._variance = covariance[:, 0, 0]
         self._shared = np.einsum("kj,kj->k", covariance[:, 0, 1:], slope)
         self._variance_of_scale = np.einsum("ki,kij,kj->k", slope, covariance[:, 1:, 1:], slope)
@@ -113,12 +114,12 @@ class SensitivityResult:
 
     @property
     def ci_lower(self) -> np.ndarray:
-        """Lower ends of the confidence intervals that hold the bounds."""
+        """Lower ends of the confidence intervals: lower bounds less their sampling error."""
         return self.conf_bounds()[0]
 
     @property
     def ci_upper(self) -> np.ndarray:
-        """Upper ends of the confidence intervals that hold the bounds."""
+        """Upper ends of the confidence intervals: upper bounds plus their sampling error."""
         return self.conf_bounds()[1]
 
     def bias(self, cf_y: Any = None, cf_d: Any = None, rho: Any = None) -> np.ndarray:
@@ -132,13 +133,14 @@ class SensitivityResult:
         Returns
         -------
         ndarray of shape (..., n_targets)
-            ``|rho| sqrt(sigma2 nu2 cf_y cf_d / (1 - cf_d))``, in outcome units; infinite where
-            cf_d is 1.
+            ``|rho| S sqrt(cf_y cf_d / (1 - cf_d))``, in outcome units, where S is the root of
+            ``residual_variance * representer_second_moment``; infinite where cf_d is 1.
 
         Raises
         ------
         ValueError
-            If a strength is not between 0 and 1, or a correlation not between -1 and 1.
+            If a strength is not between 0 and 1, a correlation not between -1 and 1, or they do
+            not broadcast.
         """
         return self._strength(cf_y, cf_d, rho)[..., None] * self._scale
 
@@ -160,7 +162,8 @@ class SensitivityResult:
         Raises
         ------
         ValueError
-            If a strength is not between 0 and 1, or a correlation not between -1 and 1.
+            If a strength is not between 0 and 1, a correlation not between -1 and 1, or they do
+            not broadcast.
         """
         bias = self.bias(cf_y, cf_d, rho)
         return self._cut(self.estimate - bias, self.estimate + bias)
@@ -168,7 +171,7 @@ class SensitivityResult:
     def conf_bounds(
         self, cf_y: Any = None, cf_d: Any = None, rho: Any = None, *, alpha: float | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Compute confidence intervals that hold both bounds.
+        """Compute confidence intervals: the bounds, widened by their sampling error.
 
         Parameters
         ----------
@@ -185,8 +188,8 @@ class SensitivityResult:
         Raises
         ------
         ValueError
-            If a strength is not between 0 and 1, a correlation not between -1 and 1, or alpha not
-            between 0 and 1.
+            If a strength is not between 0 and 1, a correlation not between -1 and 1, they do not
+            broadcast, or alpha is not between 0 and 1.
         """
         level = self.alpha if alpha is None else alpha
         check_level(level)
@@ -200,6 +203,14 @@ class SensitivityResult:
         cf_y = check_share(self.cf_y if cf_y is None else cf_y, "cf_y")
         cf_d = check_share(self.cf_d if cf_d is None else cf_d, "cf_d")
         rho = check_correlation(self.rho if rho is None else rho)
+        shapes = [cf_y.shape, cf_d.shape, rho.shape]
+        try:
+            np.broadcast_shapes(*shapes)
+        except ValueError:
+            raise ValueError(
+                "`cf_y`, `cf_d` and `rho` must broadcast against each other, got shapes "
+                f"{', '.join(map(str, shapes))}"
+            ) from None
         with np.errstate(divide="ignore"):
             odds = np.where(cf_d < 1, cf_d / (1 - cf_d), np.inf)
         some = (cf_y > 0) & (rho != 0)
@@ -246,13 +257,21 @@ class SensitivityResult:
 
     # -- tables -----------------------------------------------------------------------------
 
-    def at(self, **changes: Any) -> SensitivityResult:
+    def at(
+        self,
+        *,
+        cf_y: float | None = None,
+        cf_d: float | None = None,
+        rho: float | None = None,
+        alpha: float | None = None,
+        null: float | None = None,
+    ) -> SensitivityResult:
         """Return the same effects under another confounder.
 
         Parameters
         ----------
-        **changes : float
-            New values of ``cf_y``, ``cf_d``, ``rho``, ``alpha`` or ``null``.
+        cf_y, cf_d, rho, alpha, null : float or None, default=None
+            New values; None keeps those of the result.
 
         Returns
         -------
@@ -264,8 +283,9 @@ class SensitivityResult:
         ValueError
             If a value is out of range.
         """
-        now = {name: getattr(self, name) for name in ("cf_y", "cf_d", "rho", "alpha", "null")}
-        return SensitivityResult(self.elements, **{**now, **changes}, title=self.title)
+        given = {"cf_y": cf_y, "cf_d": cf_d, "rho": rho, "alpha": alpha, "null": null}
+        now = {name: getattr(self, name) if v is None else v for name, v in given.items()}
+        return SensitivityResult(self.elements, **now, title=self.title)
 
     def table(self) -> dict[str, list[Any]]:
         """Collect the columns of the summary.

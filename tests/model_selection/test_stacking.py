@@ -312,6 +312,16 @@ def test_contrasts_of_any_two_arms():
     assert (low < few).all() and (few < high).all()
 
 
+def test_interval_of_the_mean_over_rows_knows_of_biased_candidates():
+    X, T, y = make_study(n=400)
+    idle = {"max_epochs": 1, "lr": 1e-7}
+    est = stack(estimators=[("s", SLearner(**SMALL | idle)), ("t", TLearner(**SMALL | idle))])
+    est.fit(X, T, y)
+    low, high = est.ate_interval(X)
+    assert abs(est.ate(X)) < 0.3 < 0.6 < est.ate()
+    assert low < est.ate() < high
+
+
 def test_propensities_and_scores(study, fitted):
     X, T, y = study
     expected = LogisticRegression().fit(X, T).predict_proba(X)

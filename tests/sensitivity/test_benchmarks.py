@@ -45,14 +45,19 @@ def test_gains_equal_longhand(fitted, found):
     long = sensitivity_analysis(fitted)
     short = sensitivity_analysis(clone(fitted).fit(FRAME[["income", "noise"]], T, Y))
     gain_y = (short.residual_variance - long.residual_variance) / long.residual_variance
-    gain_d = (long.representer_second_moment - short.representer_second_moment) / short.representer_second_moment
+    gain_d = (
+        long.representer_second_moment - short.representer_second_moment
+    ) / short.representer_second_moment
     assert gain_y[0] > 0.1 and gain_d[0] > 0  # a strong confounder
     np.testing.assert_allclose(found.cf_y[0, :2], np.minimum([gain_y, gain_y / 2], 1))
     np.testing.assert_allclose(found.cf_d[0, :2], [gain_d, gain_d / 2])
     assert found.cf_y[0, 2] == 1  # no share is larger
     change = short.estimate - long.estimate
     np.testing.assert_allclose(found.change[0], change)
-    spread = np.sqrt((short.residual_variance - long.residual_variance) * (long.representer_second_moment - short.representer_second_moment))
+    spread = np.sqrt(
+        (short.residual_variance - long.residual_variance)
+        * (long.representer_second_moment - short.representer_second_moment)
+    )
     np.testing.assert_allclose(found.rho[0], np.clip(change / spread, -1, 1))
     assert found.names == long.names and found.labels == ["age", "income, noise"]
 
@@ -137,6 +142,8 @@ def test_several_contrasts_and_outcomes():
         ({"columns": [3]}, "positions from 0 to 2, got 3"),
         ({"columns": [True]}, "positions from 0 to 2, got True"),
         ({"columns": "age"}, "`columns` must be a list or mapping of columns, got 'age'"),
+        ({"columns": np.int64(0)}, "`columns` must be a list or mapping of columns, got"),
+        ({"columns": 1.5}, "`columns` must be a list or mapping of columns, got 1.5"),
         ({"columns": []}, "`columns` must be a list or mapping of columns, got"),
         ({"columns": [[]]}, r"`columns` must leave out at least one .* got \[\]"),
         ({"columns": [["age", 1, 2]]}, "must leave out at least one column and keep one of 3"),

@@ -245,6 +245,22 @@ def test_a_bad_representer_is_said_to_be_bad():
         ({"psi": np.ones((20, 2))}, TargetError, "`residual` must have one column for each of"),
         ({"psi": np.ones((20, 2, 2))}, TargetError, r"`psi` must have shape .*\(20, 2, 2\)"),
         ({"residual": np.zeros(20)}, ValueError, "mean squared residual must be positive, got 0"),
+        (
+            {"representer_functional": np.full(20, -0.1)},
+            ValueError,
+            r"representer must be positive, got -\d.* `representer_functional`",
+        ),
+        ({"cluster": ["a"] * 20}, TargetError, "`cluster` must have at least 2 clusters.* got 1"),
+        (
+            {"cluster": I // 10, "sample_weight": (I < 10).astype(float)},
+            TargetError,
+            "`cluster` must have at least 2 clusters with positive weight, got 1: 0",
+        ),
+        (
+            {"sample_weight": put(np.zeros(20), 3, 1.0)},
+            TargetError,
+            "`sample_weight` must be positive in at least 2 rows, got 1: row 3",
+        ),
         ({"sample_weight": np.full(20, -1)}, TargetError, "`sample_weight` must be at least 0"),
         ({"cluster": I[:4]}, TargetError, "same number of rows, got `psi` 20, `cluster` 4"),
         ({"names": ["a", "b"]}, ValueError, r"`names` must have 1 entries, got \['a', 'b'\]"),

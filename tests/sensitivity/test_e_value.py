@@ -136,7 +136,16 @@ def test_several_arms_and_outcomes():
             ValueError,
             r"`estimate` must lead from a baseline risk of 0.5 .* got \[0.9\]",
         ),
-        ((0.9,), {"kind": "difference", "outcome_sd": 0}, ValueError, "`outcome_sd` must be pos"),
+        ((0.1,), {"baseline_risk": "a"}, ValueError, "`baseline_risk` must be .* got 'a'"),
+        ((0.1,), {"baseline_risk": 1.5}, ValueError, "`baseline_risk` must be .* got 1.5"),
+        ((0.1,), {"baseline_risk": [0.1]}, ValueError, r"`baseline_risk` must be .* got \[0.1\]"),
+        ((0.9,), {"outcome_sd": 0}, ValueError, "`outcome_sd` must be a positive, finite number"),
+        ((0.9,), {"outcome_sd": "a"}, ValueError, "`outcome_sd` must be .* got 'a'"),
+        ((0.9,), {"outcome_sd": [1, 2]}, ValueError, r"`outcome_sd` must be .* got \[1, 2\]"),
+        ((0.9,), {"outcome_sd": np.inf}, ValueError, "`outcome_sd` must be .* got inf"),
+        ((0.9,), {"outcome_sd": True}, ValueError, "`outcome_sd` must be .* got True"),
+        ((0.9,), {"rare": "no"}, ValueError, "`rare` must be True or False, got 'no'"),
+        ((0.9,), {"alpha": 7}, ValueError, "`alpha` must be a number between 0 and 1, got 7"),
     ],
 )
 def test_bad_values(arguments, params, error, message):
@@ -147,9 +156,13 @@ def test_bad_values(arguments, params, error, message):
 def test_results_bring_their_own_interval():
     result = InferenceResult(np.array([2.0]), np.array([[0.1]]), ["a"])
     with pytest.raises(ValueError, match="`low` and `high` must be None with an InferenceResult"):
-        e_value(result, 1.0, 3.0)
+        e_value(result, 1.0, 3.0, kind="risk_ratio")
     with pytest.raises(ValueError, match="`alpha` must be a number between 0 and 1, got 3"):
-        e_value(result, alpha=3)
+        e_value(result, alpha=3, kind="risk_ratio")
+    with pytest.raises(ValueError, match=r"`kind` must be one of .*'difference'.* got None"):
+        e_value(result)
+    same = e_value(2.0, *np.ravel(result.conf_int()), kind="risk_ratio")
+    assert e_value(result, kind="risk_ratio").e_value_limit == same.e_value_limit
 
 
 def test_bad_estimators():

@@ -8,7 +8,6 @@ import pytest
 import torch
 from _small_data import ARMS, DOSE, FRAME, NAMED, N, T, X, Y, put, tiny
 from sklearn.linear_model import LinearRegression
-from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -175,25 +174,24 @@ def test_results_do_not_depend_on_processes():
     np.testing.assert_array_equal(one.estimates, two.estimates)
 
 
-def test_packed_targets_pipelines_and_searches():
-    targets = pack_targets(T, Y, cluster=HOUSE)
-    plain = placebo_treatment_test(
-        tiny(), X, T, Y, n_permutations=1, cluster=HOUSE, random_state=0
+def test_a_known_constant_propensity_stays_known():
+    half = np.full(N, 0.5)
+    both = np.column_stack([half, half])
+    for known in (half, both, pd.Series(half), pd.DataFrame(both)):
+        placebo_treatment_test(
+            recorder(), X, T, Y, n_permutations=1, propensity=known, random_state=0
+        )
+        assert SEEN[1][2]["propensity"] is known
+    SEEN.clear()
+    placebo_treatment_test(
+        recorder(), X, pack_targets(T, Y, propensity=half), n_permutations=1, random_state=0
     )
-    for packed in ((targets,), (None, targets)):
-        found = placebo_treatment_test(tiny(), X, *packed, n_permutations=1, random_state=0)
-        np.testing.assert_array_equal(found.estimates, plain.estimates)
-    with pytest.raises(TargetError, match="`cluster` must be packed or passed, got both"):
-        placebo_treatment_test(tiny(), X, targets, cluster=HOUSE)
-    pipe = make_pipeline(StandardScaler(), tiny())
-    for estimator in (pipe, GridSearchCV(tiny(), {"batch_size": [64]}, cv=2)):
-        found = placebo_treatment_test(estimator, X, targets, n_permutations=1, random_state=0)
-        assert np.isfinite(found.estimates).all()
-    weighted = placebo_treatment_test(
-        pipe, X, targets, n_permutations=1, random_state=0, sample_weight=np.ones(N)
+    np.testing.assert_array_equal(SEEN[1][2]["propensity"].ravel(), half)
+    varied = np.where(X[:, 0] > 0, 0.4, 0.6)
+    placebo_treatment_test(
+        recorder(), X, T, Y, n_permutations=1, propensity=varied, random_state=0
     )
-    unweighted = placebo_treatment_test(pipe, X, targets, n_permutations=1, random_state=0)
-    np.testing.assert_allclose(weighted.estimates, unweighted.estimates, rtol=1e-3)
+    assert "propensity" not in SEEN[1][2]
 
 
 @pytest.mark.parametrize(
