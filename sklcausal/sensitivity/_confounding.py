@@ -38,7 +38,7 @@ def _check_enough(
     if labels is not None and cluster is not None and len(np.unique(cluster[rows])) < 2:
         raise TargetError(
             "`cluster` must have at least 2 clusters with positive weight, got 1: "
-            f"{labels[rows[0]]!r}"
+            f"{labels[rows[:1]].tolist()}"
         )
 
 

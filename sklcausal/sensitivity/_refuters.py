@@ -94,14 +94,16 @@ def placebo_treatment_test(
     -----
     Average effects of permuted treatments have mean 0, and about 95 % of them lie within 1.96 of
     their standard errors, if the standard errors are right. The p-value counts how often the
-    z-score is as large as the observed one, ``(1 + count) / (1 + n_permutations)``. It is exact for
-    the hypothesis that the treatment does nothing to anybody only if treatments were assigned as
-    they are permuted, each order being as likely as another among all rows, in strata or in
-    clusters, and if all fits compute the same statistic. Both may fail: treatments that depend on
-    x within strata, or without any, were not assigned so, and strata are estimated; a known
-    ``propensity`` that varies between rows serves the observed fit, while permuted treatments have
-    theirs estimated. The p-value is then a rough guide. Passing the test does not show that nothing is hidden:
-    permuted treatments are not confounded by anything that is not observed.
+    z-score is as large as the observed one, ``(1 + count) / (1 + n_permutations)``. It tests that
+    the treatment does nothing to anybody, and holds its level only if treatments were assigned as
+    they are permuted, every order within strata and clusters being equally likely, and if all fits
+    compute the same statistic. Where treatments depend on x, permuting all rows is not how they
+    were assigned, and permuting within estimated strata is so only roughly. A known ``propensity``
+    that varies between rows serves the observed fit alone, so that the statistics differ. The
+    p-value is a rough guide then.
+
+    Passing the test does not show that nothing is hidden: permuted treatments are not confounded
+    by anything that is not observed.
 
     Examples
     --------

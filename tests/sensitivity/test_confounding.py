@@ -250,11 +250,15 @@ def test_a_bad_representer_is_said_to_be_bad():
             ValueError,
             r"representer must be positive, got -\d.* `representer_functional`",
         ),
-        ({"cluster": ["a"] * 20}, TargetError, "`cluster` must have at least 2 clusters.* got 1"),
+        (
+            {"cluster": ["a"] * 20},
+            TargetError,
+            r"`cluster` must have at least 2 .* got 1: \['a'\]",
+        ),
         (
             {"cluster": I // 10, "sample_weight": (I < 10).astype(float)},
             TargetError,
-            "`cluster` must have at least 2 clusters with positive weight, got 1: 0",
+            r"`cluster` must have at least 2 clusters with positive weight, got 1: \[0\]",
         ),
         (
             {"sample_weight": put(np.zeros(20), 3, 1.0)},
