@@ -72,7 +72,7 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
 
     # -- fit ------------------------------------------------------------------------------
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @_fit_context(prefer_skip_nested_validation=False)  # models within are the user's
     def fit(
         self,
         X: Any,
@@ -429,8 +429,9 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         """Estimate the average effect, in outcome units.
 
         Without X it is the mean of the influence values over the training population; with X it
-        is the mean of `effect` over those rows, taken as fixed. The two differ by what the
-        influence values correct. With ``n_folds=1`` there are no influence values, and it is the
+        is the mean of `effect` over those rows, taken as fixed, or for `EffectStacking` of the
+        regression that its intervals lie around. The two differ by what the influence values
+        correct. With ``n_folds=1`` there are no influence values, and it is the
         mean of `effect` over the training population.
 
         Parameters

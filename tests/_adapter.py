@@ -16,11 +16,13 @@ from scipy.sparse import issparse
 
 import sklcausal
 from sklcausal.base import BaseEffectEstimator
+from sklcausal.meta import SLearner, TLearner
 
 # What a fit in the tests is given, as far as an estimator has the parameter. Whatever ends in
 # `widths` is (8,).
 TINY = {
     "batch_size": 128,
+    "cv": 2,
     "max_epochs": 2,
     "n_features_interval": 4,
     "n_folds": 2,
@@ -44,9 +46,7 @@ def all_estimators():
     while ahead:
         cls = ahead.pop()
         ahead += cls.__subclasses__()
-        # a stack of other estimators has a battery of its own
-        is_stack = "estimators" in inspect.signature(cls).parameters
-        inside = cls.__module__.split(".")[0] == "sklcausal" and not is_stack
+        inside = cls.__module__.split(".")[0] == "sklcausal"
         if inside and not inspect.isabstract(cls) and not cls.__name__.startswith("_"):
             found.add(cls)
     return sorted(found, key=lambda cls: cls.__name__)
@@ -68,7 +68,40 @@ def tiny(cls, **params):
     names = inspect.signature(cls).parameters
     small = {name: value for name, value in TINY.items() if name in names}
     small |= {name: (8,) for name in names if name.endswith("widths")}
+    if "estimators" in names:
+        own = {"n_folds": 1, "random_state": None}
+        small["estimators"] = [("s", tiny(SLearner, **own)), ("t", tiny(TLearner, **own))]
     return cls(**small | params)
+
+
+def set_everywhere(est, **params):
+    """Set parameters of an estimator and of estimators within it, where they have them.
+
+    Parameters
+    ----------
+    est : estimator
+    **params : object
+
+    Returns
+    -------
+    estimator
+    """
+    names = [name for name in est.get_params() if name.split("__")[-1] in params]
+    return est.set_params(**{name: params[name.split("__")[-1]] for name in names})
+
+
+def describe_params(est):
+    """Write parameters, so that those of copies are equal where they hold estimators.
+
+    Parameters
+    ----------
+    est : estimator
+
+    Returns
+    -------
+    dict of str to str
+    """
+    return {name: repr(value) for name, value in est.get_params().items()}
 
 
 def make_study(n=120, arms=(0, 1), outcomes="continuous", seed=0):
@@ -137,7 +170,7 @@ def draw_arms(X):
     -------
     ndarray of int of shape (n_samples,)
         The same arm for the same row, whatever rows stand beside it, unless an arm would get
-        fewer than 2 rows.
+        fewer than 4 rows, or than 2 where there are not 8.
     """
     if issparse(X):
         X = X.toarray()
@@ -150,8 +183,9 @@ def draw_arms(X):
         contents = [repr(row.tolist()).encode() for row in rows]
     hashes = np.array([crc32(content) for content in contents])
     arms = (hashes >> 7) % 2
-    if len(arms) >= 4 and np.bincount(arms, minlength=2).min() < 2:
-        arms[:2], arms[2:4] = 0, 1
+    for least in (4, 2):  # as many as two folds need, or one
+        if len(arms) >= 2 * least and np.bincount(arms, minlength=2).min() < least:
+            arms[:least], arms[least : 2 * least] = 0, 1
     return arms
 
 

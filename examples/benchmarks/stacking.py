@@ -2,6 +2,9 @@
 
     python examples/benchmarks/stacking.py --replications 50
 
+Intervals are nominal 95 % ones, of effects at the new rows and of their averages over the rows
+that were fitted and over the new rows.
+
 Each replication draws 1,000 rows by ``make_confounded`` to fit and 1,000 to judge. Candidates are
 S-, T-learner and TARNet with one network each.
 """
@@ -17,6 +20,7 @@ import numpy as np
 from _harness import arguments, run, write_table
 
 N = 1000
+MEASURES = ("covered", "width")
 METHODS = ("convex, dr", "convex, r", "equal", "SLearner", "TLearner", "TARNet")
 
 
@@ -45,6 +49,13 @@ def replicate(replication: int) -> dict[str, Any]:
         low, high = stack.effect_interval(new)
         row[f"{name}: coverage"] = interval_coverage(effect, low, high)
         row[f"{name}: width"] = interval_width(low, high)
+        for population, rows, truth in (
+            ("fitted", None, data.effect[:N]),
+            ("new", new, effect),
+        ):
+            low, high = stack.ate_interval(rows)
+            row[f"{name}: {population} average, covered"] = low <= truth.mean() <= high
+            row[f"{name}: {population} average, width"] = high - low
         for own, fitted in zip(stack.names_, stack.estimators_, strict=True):
             row[own] = root_pehe(effect, fitted.effect(new))
     row["zero effect"] = root_pehe(effect, np.zeros(N))
@@ -62,15 +73,17 @@ def main() -> None:
         values = np.array([float(row[name]) for row in rows])
         return f"{values.mean():.3f} ± {values.std(ddof=1) / np.sqrt(len(values)):.3f}"
 
+    columns = ["coverage", "width"]
+    columns += [f"{own} average, {what}" for own in ("fitted", "new") for what in MEASURES]
     table = [
-        [name, show(name), show(f"{name}: coverage"), show(f"{name}: width")]
+        [name, show(name), *(show(f"{name}: {column}") for column in columns)]
         for name in (*METHODS, "zero effect")
     ]
     write_table(
         options.out / "stacking.md",
         f"Stacks of three candidates, 1,000 rows, {len(rows)} runs",
         "python examples/benchmarks/stacking.py --replications 50",
-        ["method", "sqrt-PEHE", "coverage of 95 % intervals", "width"],
+        ["method", "sqrt-PEHE", *columns],
         table,
     )
 

@@ -230,17 +230,15 @@ class StackProjection:
         low, high = ((centre + sign * half).reshape(effect.shape) for sign in (-1, 1))
         return np.minimum(low, effect), np.maximum(high, effect)
 
-    def average(
-        self, regressors: np.ndarray, effect: np.ndarray, contrast: Contrast, groups: Groups
-    ) -> Average:
-        """Average the stacked effect over given rows, with the projection's error at their mean.
+    def average(self, regressors: np.ndarray, contrast: Contrast, groups: Groups) -> Average:
+        """Average the projection over given rows.
 
-        The square of the distance to the projected mean adds to the variance.
+        Candidates shrink effects, so that the mean of what they say is biased; the scores that
+        the projection regresses are not.
 
         Parameters
         ----------
         regressors : ndarray of shape (n, n_regressors)
-        effect : ndarray of shape (n, n_contrasts, n_outcomes)
         contrast : Contrast
             The same for all rows.
         groups : Groups
@@ -249,14 +247,11 @@ class StackProjection:
         -------
         Average
         """
-        n = len(effect)
+        n = len(regressors)
         size = np.bincount(groups.codes)[groups.codes]
         places = (1 / size, groups.codes, np.arange(n + 1))
         share = csr_array(places, (n, len(groups.labels))).T
-        combine = self._combine(contrast, effect.shape[2])[0]
-        centre, moves = self.check().evaluate(share @ regressors, combine)
+        combine = self._combine(contrast, self.n_outcomes)[0]
+        estimate, moves = self.check().evaluate(share @ regressors, combine)
         flat = moves.reshape(-1, moves.shape[2])
-        estimate = (share @ effect.reshape(n, -1)).ravel()
-        # the mean of stacked effects is biased where candidates are; the projection shows how far
-        gap = estimate - centre.ravel()
-        return Average(estimate, flat @ flat.T + np.outer(gap, gap), n)
+        return Average(estimate.ravel(), flat @ flat.T, n)

@@ -162,11 +162,12 @@ class StackResults(BaseEffectEstimator, _BaseComposition):
                 f"when `X` is given, got population={population!r} and trim={trim!r}"
             )
         self.projection_.check()
-        effect = self._effect(X, contrast)
-        return self.projection_.average(self._regressors(X), effect, contrast, groups), groups
+        return self.projection_.average(self._regressors(X), contrast, groups), groups
 
     def _plug_in_average(self, X: np.ndarray | None, contrast: Contrast) -> np.ndarray | None:
-        return None if X is None else self._effect(X, contrast).mean(axis=0).ravel()
+        if X is None or self.projection_.projection is not None:
+            return None  # there is an average with a standard error
+        return self._effect(X, contrast).mean(axis=0).ravel()
 
     @torch.inference_mode(False)
     def _representers(self, contrast: Contrast, name: str) -> list[Representer]:
