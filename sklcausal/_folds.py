@@ -130,3 +130,29 @@ def _every(share: float, place: np.ndarray, offset: int) -> np.ndarray:
     """Mark a share of places at even distances."""
     steps = np.floor((place[:, None] + offset + np.arange(2)) * share + 1e-9)
     return steps[:, 1] > steps[:, 0]
+
+
+def deal_halves(
+    n: int, cluster: np.ndarray | None, rng: np.random.RandomState
+) -> tuple[np.ndarray, np.ndarray]:
+    """Deal rows, or whole clusters, into two halves.
+
+    Parameters
+    ----------
+    n : int
+        Number of rows.
+    cluster : ndarray of int of shape (n,) or None
+    rng : RandomState
+
+    Returns
+    -------
+    first, second : ndarray of int
+        Rows.
+    """
+    units = np.arange(n) if cluster is None else cluster
+    n_units = int(units.max()) + 1
+    if n_units < 2:
+        raise ValueError(f"honest halves need at least 2 rows or clusters, got {n_units}")
+    is_first = np.zeros(n_units, dtype=bool)
+    is_first[rng.permutation(n_units)[: n_units // 2]] = True
+    return np.flatnonzero(is_first[units]), np.flatnonzero(~is_first[units])

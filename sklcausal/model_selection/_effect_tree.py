@@ -16,11 +16,13 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklcausal._encoding import check_cluster, check_weights
+from sklcausal._folds import deal_halves
 from sklcausal.inference import InferenceResult
 from sklcausal.inference._averages import covariance_of_moves
 from sklcausal.metrics._inputs import read_array
 from sklcausal.model_selection._rows import arms_of, read_judged
 from sklcausal.model_selection._rules import name_columns, tree_rules
+from sklcausal.model_selection._thresholds import simplify_tree
 from sklcausal.targets import as_column_array, check_lengths
 
 MIN_ROWS = 2  # for a standard error
@@ -35,6 +37,11 @@ def _read_column(values: Any, name: str) -> np.ndarray:
             f"{array.shape}"
         )
     return flat[:, 0]
+
+
+def _place(nodes: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Find the positions of nodes in another order."""
+    return np.argsort(order)[np.searchsorted(np.sort(order), nodes)]
 
 
 class EffectTree(BaseEstimator):
@@ -141,7 +148,7 @@ class EffectTree(BaseEstimator):
         effect : array-like of shape (n_samples,)
             Predicted effects of one contrast and outcome, in outcome units.
         scores : array-like of shape (n_samples,)
-            Doubly robust scores of the same contrast, such as a difference of two columns of
+            Doubly robust scores of the same contrast: a difference of two columns of
             `doubly_robust_scores`.
         sample_weight : array-like of shape (n_samples,) or None, default=None
             Row weights.
@@ -172,17 +179,18 @@ class EffectTree(BaseEstimator):
             check_lengths({"X": array, "cluster": labels})
             codes = check_cluster(labels)
         rng = check_random_state(self.random_state)
-        grow, judge = self._halves(n, codes, rng)
+        everybody = np.arange(n)
+        grow, judge = deal_halves(n, codes, rng) if self.honest else (everybody, everybody)
         tree = DecisionTreeRegressor(
             max_depth=self.max_depth,
             min_samples_leaf=self.min_samples_leaf,
             random_state=rng.randint(2**31 - 1),
         )
         tree.fit(array[grow], given["effect"][grow], sample_weight=weight[grow])
+        simplify_tree(tree.tree_, array[grow])
         nodes = np.flatnonzero(tree.tree_.children_left < 0)
         nodes = nodes[np.argsort(tree.tree_.value[nodes, 0, 0], kind="stable")]
-        places = np.searchsorted(np.sort(nodes), tree.apply(array))
-        leaf = np.argsort(nodes)[places]
+        leaf = _place(tree.apply(array), nodes)
         own, w = leaf[judge], weight[judge]
         counts = np.bincount(own, minlength=len(nodes))
         if counts.min() < MIN_ROWS:
@@ -207,20 +215,6 @@ class EffectTree(BaseEstimator):
             len(judge),
         )
         return self
-
-    def _halves(
-        self, n: int, cluster: np.ndarray | None, rng: np.random.RandomState
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Deal rows, or clusters, into those that choose groups and those that judge them."""
-        if not self.honest:
-            return np.arange(n), np.arange(n)
-        units = np.arange(n) if cluster is None else cluster
-        n_units = int(units.max()) + 1
-        if n_units < 2:
-            raise ValueError(f"honest halves need at least 2 rows or clusters, got {n_units}")
-        grows = np.zeros(n_units, dtype=bool)
-        grows[rng.permutation(n_units)[: n_units // 2]] = True
-        return np.flatnonzero(grows[units]), np.flatnonzero(~grows[units])
 
     @classmethod
     def from_estimator(
@@ -323,9 +317,8 @@ class EffectTree(BaseEstimator):
             If X has other columns than in fit.
         """
         check_is_fitted(self)
-        nodes = self.tree_.apply(validate_data(self, X, dtype=float, reset=False))
-        places = np.searchsorted(np.sort(self._order), nodes)
-        return np.argsort(self._order)[places]
+        array = validate_data(self, X, dtype=float, reset=False)
+        return _place(self.tree_.apply(array), self._order)
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the average effect of each row's group, in outcome units.

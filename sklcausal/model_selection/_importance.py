@@ -11,6 +11,8 @@ import numpy as np
 from joblib import Parallel, delayed
 from sklearn.utils import Bunch, check_random_state
 
+from sklcausal.inference._averages import covariance_of_moves
+from sklcausal.metrics._averages import read_cluster
 from sklcausal.model_selection._rows import Judged, arms_of, read_judged
 
 LOSSES = ("dr", "r")
@@ -77,6 +79,7 @@ def effect_importance(
     outcome_mean: Any = None,
     propensity: Any = None,
     sample_weight: Any = None,
+    cluster: Any = None,
     clip: float = 0.01,
     n_jobs: int | None = None,
     random_state: Any = None,
@@ -108,6 +111,8 @@ default=None
         As the metrics take them; None cross-fits them by `cross_fit_nuisances`.
     sample_weight : array-like of shape (n_samples,) or None, default=None
         Row weights.
+    cluster : array-like of shape (n_samples,) or None, default=None
+        Rows with the same label share errors.
     clip : float, default=0.01
         Smallest probability that is divided by.
     n_jobs : int or None, default=None
@@ -120,8 +125,8 @@ default=None
     importance : Bunch
         ``importances`` of shape (n_groups, n_repeats), how much the loss rises, in squared outcome
         units; ``importances_mean`` and ``importances_std`` of shape (n_groups,) over repeats;
-        ``std_error`` of shape (n_groups,), that of the mean as an average over rows; and
-        ``feature_names`` of shape (n_groups,).
+        ``std_error`` of shape (n_groups,), that of the mean as an average over rows or clusters;
+        and ``feature_names`` of shape (n_groups,).
 
     Raises
     ------
@@ -164,6 +169,7 @@ default=None
         outcome_mean=outcome_mean,
         propensity=propensity,
         sample_weight=sample_weight,
+        cluster=cluster,
         **arms_of(estimator),
     )
     n = len(rows.study.t)
@@ -184,11 +190,14 @@ default=None
     weight = rows.study.weight
     importances = rises @ weight
     mean = rises.mean(axis=1)
-    centred = weight * (mean - importances.mean(axis=1)[:, None])
+    moves = (weight * (mean - importances.mean(axis=1)[:, None])).T
+    covariance = covariance_of_moves(
+        [moves], [np.arange(n)], read_cluster(rows.cluster, rows.study)
+    )
     return Bunch(
         importances=importances,
         importances_mean=importances.mean(axis=1),
         importances_std=importances.std(axis=1),
-        std_error=np.sqrt((centred**2).sum(axis=1)),
+        std_error=np.sqrt(np.diag(covariance)),
         feature_names=np.array(list(groups), dtype=object),
     )

@@ -4,50 +4,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import importlib
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklcausal.exceptions import TargetError
 from sklcausal.inference import InferenceResult
 from sklcausal.metrics import policy_value
-from sklcausal.model_selection._rows import Judged, read_judged
-from sklcausal.model_selection._rules import join_rules, name_columns, write_rule
-from sklcausal.model_selection._tree_search import Node, cut_bins, find_bins, search
+from sklcausal.model_selection._rows import Judged, read_costs, read_judged
+from sklcausal.model_selection._rules import name_columns, policy_questions, policy_rules
+from sklcausal.model_selection._thresholds import cut_bins, find_bins
+from sklcausal.model_selection._tree_search import search
 
-
-def _read_costs(costs: Any, labels: np.ndarray) -> np.ndarray:
-    if costs is None:
-        return np.zeros(len(labels))
-    arms = labels.tolist()
-    if isinstance(costs, Mapping):
-        unknown = [label for label in costs if label not in arms]
-        if unknown:
-            raise ValueError(f"`costs` must name arms among {arms}, got {unknown}")
-        costs = [costs.get(label, 0.0) for label in arms]
-    values = np.asarray(costs, dtype=float)
-    if values.shape != labels.shape or not np.isfinite(values).all():
-        raise ValueError(
-            f"`costs` must hold a finite number for each of the arms {arms}, got {costs!r}"
-        )
-    return values
-
-
-def _paths(node: Node, thresholds: list[np.ndarray], names: list[str]) -> list[list[str]]:
-    """Write the conditions on the way to every leaf, from left to right."""
-    if node.left is None or node.right is None:
-        return [[]]
-    at = float(thresholds[node.feature][node.cut])
-    name = names[node.feature]
-    left = [[write_rule(name, "<=", at), *p] for p in _paths(node.left, thresholds, names)]
-    right = [[write_rule(name, ">", at), *p] for p in _paths(node.right, thresholds, names)]
-    return left + right
+N_THRESHOLDS = {1: 128, 2: 128, 3: 32}  # by depth: what a search of seconds allows
 
 
 class PolicyTree(BaseEstimator):
@@ -63,10 +38,11 @@ class PolicyTree(BaseEstimator):
         than with 2 as there are thresholds in all columns together.
     min_samples_leaf : int or float, default=0.02
         Fewest rows of a leaf, or their share of all rows.
-    n_thresholds : int, default=32
+    n_thresholds : 'auto' or int, default='auto'
         Thresholds that are tried of a column, at quantiles; all of them where it has no more.
+        'auto' tries 128, or 32 at depth 3.
     costs : mapping of label to float, array-like of shape (n_arms,), or None, default=None
-        What it costs to give one person each arm, in outcome units.
+        What it costs to give one person each arm, in outcome units. Every value is less costs.
     treatments : sequence of labels or None, default=None
         All arms; None takes them from T, sorted.
     clip : float, default=0.01
@@ -122,13 +98,14 @@ class PolicyTree(BaseEstimator):
     """
 
     __metadata_request__fit = {"T": UNUSED}
+    __metadata_request__score = {"T": UNUSED}
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "max_depth": [Interval(Integral, 1, 3, closed="both")],
         "min_samples_leaf": [
             Interval(Integral, 1, None, closed="left"),
             Interval(Real, 0, 0.5, closed="neither"),
         ],
-        "n_thresholds": [Interval(Integral, 1, None, closed="left")],
+        "n_thresholds": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "costs": "no_validation",
         "treatments": ["array-like", None],
         "clip": [Interval(Real, 0, 0.5, closed="left")],
@@ -140,7 +117,7 @@ class PolicyTree(BaseEstimator):
         *,
         max_depth: int = 2,
         min_samples_leaf: float = 0.02,
-        n_thresholds: int = 32,
+        n_thresholds: int | str = "auto",
         costs: Any = None,
         treatments: Any = None,
         clip: float = 0.01,
@@ -164,6 +141,7 @@ class PolicyTree(BaseEstimator):
         outcome_mean: Any = None,
         propensity: Any = None,
         sample_weight: Any = None,
+        cluster: Any = None,
     ) -> PolicyTree:
         """Find the best tree.
 
@@ -182,6 +160,8 @@ class PolicyTree(BaseEstimator):
             Probability of each arm; None cross-fits it.
         sample_weight : array-like of shape (n_samples,) or None, default=None
             Row weights.
+        cluster : array-like of shape (n_samples,) or None, default=None
+            Rows with the same label stay together where nuisances are cross-fitted.
 
         Returns
         -------
@@ -196,13 +176,16 @@ class PolicyTree(BaseEstimator):
             If X or a parameter cannot be used.
         """
         array = validate_data(self, X, dtype=float)
-        rows = self._read(X, T, y, outcome_mean, propensity, sample_weight, self.treatments)
+        given = {"outcome_mean": outcome_mean, "propensity": propensity}
+        given |= {"sample_weight": sample_weight, "cluster": cluster}
+        rows = self._read(X, T, y, self.treatments, **given)
         scores = rows.scores(self.clip)[:, :, 0]
         labels = np.asarray(rows.study.treatments.arms)
-        scores = scores - _read_costs(self.costs, labels)
         least = self.min_samples_leaf
         least = int(least if least >= 1 else np.ceil(least * len(array)))
-        thresholds = cut_bins(array, self.n_thresholds)
+        automatic = isinstance(self.n_thresholds, str)
+        n_thresholds = N_THRESHOLDS[self.max_depth] if automatic else int(self.n_thresholds)
+        thresholds = cut_bins(array, n_thresholds)
         bins = find_bins(array, thresholds)
         weighted = scores * (rows.study.weight * len(array))[:, None]
         tree = search(weighted, bins, self.max_depth, max(least, 1))
@@ -210,35 +193,16 @@ class PolicyTree(BaseEstimator):
         self.value_ = tree.value / len(array)
         self.n_samples_leaf_ = np.array([leaf.n_rows for leaf in tree.leaves()])
         self.arms_ = labels[[leaf.arm for leaf in tree.leaves()]]
-        names = name_columns(self)
-        self.rules_ = [join_rules(path) for path in _paths(tree, thresholds, names)]
+        self.rules_ = policy_rules(tree, thresholds, name_columns(self))
         return self
 
-    def _read(
-        self,
-        X: Any,
-        T: Any,
-        y: Any,
-        outcome_mean: Any,
-        propensity: Any,
-        sample_weight: Any,
-        treatments: Any,
-    ) -> Judged:
-        rows = read_judged(
-            X,
-            T,
-            y,
-            outcome_mean=outcome_mean,
-            propensity=propensity,
-            sample_weight=sample_weight,
-            treatments=treatments,
-            random_state=self.random_state,
-        )
+    def _read(self, X: Any, T: Any, y: Any, treatments: Any, **given: Any) -> Judged:
+        rows = read_judged(X, T, y, treatments=treatments, random_state=self.random_state, **given)
         if rows.study.y.shape[1] != 1:
             raise TargetError(
-                f"`y` must hold one outcome, such as value less cost, got {rows.study.y.shape[1]}"
+                f"`y` must hold one outcome, such as a sum of several, got {rows.study.y.shape[1]}"
             )
-        return rows
+        return rows.less(read_costs(self.costs, np.asarray(rows.study.treatments.arms)))
 
     def apply(self, X: Any) -> np.ndarray:
         """Find the leaf of each row.
@@ -299,7 +263,7 @@ class PolicyTree(BaseEstimator):
         sample_weight: Any = None,
         cluster: Any = None,
     ) -> InferenceResult:
-        """Estimate the value of the policy on rows that it has not seen, before costs.
+        """Estimate the value of the policy on rows that it has not seen, less costs.
 
         Parameters
         ----------
@@ -331,7 +295,9 @@ class PolicyTree(BaseEstimator):
             If X has other columns than in fit.
         """
         check_is_fitted(self)
-        rows = self._read(X, T, y, outcome_mean, propensity, sample_weight, self.treatments_)
+        given = {"outcome_mean": outcome_mean, "propensity": propensity}
+        given |= {"sample_weight": sample_weight, "cluster": cluster}
+        rows = self._read(X, T, y, self.treatments_, **given)
         labels = self.treatments_
         return policy_value(
             labels[rows.study.t],
@@ -343,8 +309,38 @@ class PolicyTree(BaseEstimator):
             treatments=labels,
             clip=self.clip,
             sample_weight=rows.study.weight,
-            cluster=rows.cluster if cluster is None else cluster,
+            cluster=rows.cluster,
         )
+
+    def score(self, X: Any, T: Any = None, y: Any = None, **given: Any) -> float:
+        """Estimate the value of the policy, for cross-validation and searches.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Covariates.
+        T : array-like of shape (n_samples,), or packed targets
+            Arm that each row received, or packed targets.
+        y : array-like of shape (n_samples,) or None, default=None
+            Outcomes.
+        **given : object
+            What `value` takes beside them.
+
+        Returns
+        -------
+        float
+            Value less costs, in outcome units.
+
+        Raises
+        ------
+        NotFittedError
+            If called before ``fit``.
+        TargetError
+            If T or y cannot be used.
+        ValueError
+            If X has other columns than in fit.
+        """
+        return float(self.value(X, T, y, **given).estimate[0])
 
     def export_text(self) -> str:
         """Write the rules, one to a line.
@@ -366,3 +362,28 @@ class PolicyTree(BaseEstimator):
             f"{rule.ljust(width)}  ->  {arm}  ({part:.0f} % of rows)"
             for rule, arm, part in zip(self.rules_, self.arms_.tolist(), share, strict=True)
         )
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the questions and the arms that they lead to.
+
+        Parameters
+        ----------
+        ax : Axes or None, default=None
+            Where to draw. None makes a new figure.
+
+        Returns
+        -------
+        Axes
+            With the picture.
+
+        Raises
+        ------
+        NotFittedError
+            If called before ``fit``.
+        ImportError
+            If matplotlib is not installed.
+        """
+        check_is_fitted(self)
+        diagram = importlib.import_module("sklcausal.inspection._tree_diagram")
+        questions = policy_questions(self.tree_, self.thresholds_, name_columns(self))
+        return diagram.draw_tree(self.tree_, questions, self.treatments_.tolist(), ax)

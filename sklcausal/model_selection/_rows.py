@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -136,6 +136,51 @@ class Judged:
         ndarray of shape (n_samples, n_contrasts, n_outcomes)
         """
         return contrast_scores(self.study, self.scores(clip))
+
+    def less(self, costs: np.ndarray) -> Judged:
+        """Take what arms cost from outcomes and from their means.
+
+        Parameters
+        ----------
+        costs : ndarray of shape (n_arms,)
+            Of one person, in outcome units.
+
+        Returns
+        -------
+        Judged
+        """
+        study = replace(self.study, y=self.study.y - costs[self.study.t][:, None])
+        return replace(self, study=study, outcome_mean=self.outcome_mean - costs[:, None])
+
+
+def read_costs(costs: Any, labels: np.ndarray) -> np.ndarray:
+    """Read what it costs to give one person each arm.
+
+    Parameters
+    ----------
+    costs : mapping of label to float, array-like of shape (n_arms,), or None
+        Arms that a mapping leaves out cost nothing.
+    labels : ndarray of shape (n_arms,)
+        Of the arms.
+
+    Returns
+    -------
+    ndarray of shape (n_arms,)
+    """
+    if costs is None:
+        return np.zeros(len(labels))
+    arms = labels.tolist()
+    if isinstance(costs, Mapping):
+        unknown = [label for label in costs if label not in arms]
+        if unknown:
+            raise ValueError(f"`costs` must name arms among {arms}, got {unknown}")
+        costs = [costs.get(label, 0.0) for label in arms]
+    values = np.asarray(costs, dtype=float)
+    if values.shape != labels.shape or not np.isfinite(values).all():
+        raise ValueError(
+            f"`costs` must hold a finite number for each of the arms {arms}, got {costs!r}"
+        )
+    return values
 
 
 def read_judged(

@@ -4,7 +4,12 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
+
+import numpy as np
+
+from sklcausal.model_selection._tree_search import Node
 
 
 def name_columns(estimator: Any) -> list[str]:
@@ -38,7 +43,7 @@ def write_rule(name: str, sign: str, threshold: float) -> str:
     -------
     str
     """
-    return f"{name} {sign} {threshold:.4g}"
+    return f"{name} {sign} {threshold:.10g}"
 
 
 def join_rules(rules: list[str]) -> str:
@@ -83,3 +88,53 @@ def tree_rules(tree: Any, nodes: Any, names: list[str]) -> list[str]:
             paths[left] = [*paths[node], write_rule(name, "<=", at)]
             paths[right] = [*paths[node], write_rule(name, ">", at)]
     return [join_rules(paths[int(node)]) for node in nodes]
+
+
+def policy_questions(node: Node, thresholds: list[np.ndarray], names: list[str]) -> list[str]:
+    """Write the question of every split, from the root downwards and left before right.
+
+    Parameters
+    ----------
+    node : Node
+        Root.
+    thresholds : list of ndarray
+        Of every column.
+    names : list of str
+        Of the columns.
+
+    Returns
+    -------
+    list of str
+    """
+    if node.left is None or node.right is None:
+        return []
+    own = write_rule(names[node.feature], "<=", float(thresholds[node.feature][node.cut]))
+    sides = (policy_questions(side, thresholds, names) for side in (node.left, node.right))
+    return [own, *itertools.chain.from_iterable(sides)]
+
+
+def policy_rules(node: Node, thresholds: list[np.ndarray], names: list[str]) -> list[str]:
+    """Write the conditions on the way to every leaf, from left to right.
+
+    Parameters
+    ----------
+    node : Node
+        Root.
+    thresholds : list of ndarray
+        Of every column.
+    names : list of str
+        Of the columns.
+
+    Returns
+    -------
+    list of str of shape (n_leaves,)
+    """
+
+    def paths(node: Node) -> list[list[str]]:
+        if node.left is None or node.right is None:
+            return [[]]
+        name, at = names[node.feature], float(thresholds[node.feature][node.cut])
+        sides = (("<=", node.left), (">", node.right))
+        return [[write_rule(name, sign, at), *p] for sign, side in sides for p in paths(side)]
+
+    return [join_rules(path) for path in paths(node)]

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+CHUNK = 4096  # rows
+
 
 @dataclass(frozen=True)
 class Node:
@@ -59,49 +61,6 @@ class Node:
         return np.where(goes_left, self.left.assign(bins), right)
 
 
-def cut_bins(X: np.ndarray, n_thresholds: int) -> list[np.ndarray]:
-    """Choose the thresholds of each column: all midpoints, or those at quantiles.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-    n_thresholds : int
-        Most thresholds of a column.
-
-    Returns
-    -------
-    list of ndarray of shape (n_thresholds_of_column,)
-    """
-    found = []
-    for column in X.T:
-        levels = np.unique(column)
-        if len(levels) - 1 <= n_thresholds:
-            found.append((levels[:-1] + levels[1:]) / 2)
-            continue
-        at = np.quantile(column, np.arange(1, n_thresholds + 1) / (n_thresholds + 1))
-        # between the quantile and the next level, so that new rows fall on the same side
-        below = np.unique(np.searchsorted(levels, at, side="right") - 1)
-        below = np.minimum(below, len(levels) - 2)
-        found.append((levels[below] + levels[below + 1]) / 2)
-    return found
-
-
-def find_bins(X: np.ndarray, thresholds: list[np.ndarray]) -> np.ndarray:
-    """Number the bin of each value.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-    thresholds : list of ndarray
-
-    Returns
-    -------
-    ndarray of int of shape (n_samples, n_features)
-    """
-    columns = [np.searchsorted(t, x, side="left") for t, x in zip(thresholds, X.T, strict=True)]
-    return np.stack(columns, axis=1)
-
-
 def search(scores: np.ndarray, bins: np.ndarray, depth: int, least: int) -> Node:
     """Find the best tree of at most a depth.
 
@@ -138,41 +97,29 @@ def _best_root(
 ) -> tuple[int, int]:
     """Find the first split of the best tree; -1 where none beats a leaf."""
     best, feature, cut = floor + 1e-9 * max(abs(floor), 1.0), -1, -1
+    columns = np.column_stack([scores, np.ones(len(scores))])
+    whole = _tables(columns, bins, int(bins.max()) + 1) if depth == 3 else None
     for j in range(bins.shape[1]):
         n_bins = int(bins[:, j].max()) + 1
         if n_bins < 2:
             continue
-        if depth < 3:
-            values = _two_levels(scores, bins, j, n_bins, depth, least)
+        if whole is None:
+            values = _two_levels(columns, bins, j, n_bins, depth, least)
         else:
-            values = _three_levels(scores, bins, j, n_bins, least)
+            values = _three_levels(columns, bins, j, n_bins, whole, least)
         k = int(values.argmax())
         if values[k] > best:
             best, feature, cut = float(values[k]), j, k
     return feature, cut
 
 
-def _three_levels(
-    scores: np.ndarray, bins: np.ndarray, j: int, n_bins: int, least: int
-) -> np.ndarray:
-    """Value every first split by the best trees of depth 2 on both sides."""
-    values = np.full(n_bins - 1, -np.inf)
-    for k in range(n_bins - 1):
-        left = bins[:, j] <= k
-        if min(left.sum(), (~left).sum()) >= least and (bins[left, j] == k).any():
-            sides = (search(scores[own], bins[own], 2, least).value for own in (left, ~left))
-            values[k] = sum(sides)
-    return values
-
-
 def _two_levels(
-    scores: np.ndarray, bins: np.ndarray, j: int, n_bins: int, depth: int, least: int
+    columns: np.ndarray, bins: np.ndarray, j: int, n_bins: int, depth: int, least: int
 ) -> np.ndarray:
     """Value every first split by a column, with a further split on both sides if depth is 2.
 
     Sums of scores over cells of two columns hold the sums of every quarter that two splits make.
     """
-    columns = np.column_stack([scores, np.ones(len(scores))])
     first = np.stack(
         [np.bincount(bins[:, j], own, minlength=n_bins) for own in columns.T], axis=1
     ).cumsum(axis=0)
@@ -192,6 +139,55 @@ def _two_levels(
                 parts = _leaf(rows[:, :-1], least) + _leaf(rows[:, -1:] - rows[:, :-1], least)
                 best[s] = np.maximum(best[s], parts.max(axis=1))
     return best[0] + best[1]
+
+
+def _tables(columns: np.ndarray, bins: np.ndarray, n_bins: int) -> np.ndarray:
+    """Sum over the cells of every two columns: (n_sums, n_features, n_bins, n_features, n_bins).
+
+    The sums are scores by arm, and the number of rows.
+    """
+    n_features = bins.shape[1]
+    size = n_features * n_bins
+    found = np.zeros((columns.shape[1], size, size))
+    for start in range(0, len(bins), CHUNK):
+        own, sums = bins[start : start + CHUNK], columns[start : start + CHUNK]
+        member = np.zeros((len(own), n_features, n_bins))
+        np.put_along_axis(member, own[:, :, None], 1.0, axis=2)
+        flat = member.reshape(len(own), size)
+        for c, values in enumerate(sums.T):
+            found[c] += flat.T @ (values[:, None] * flat)
+    return found.reshape(-1, n_features, n_bins, n_features, n_bins)
+
+
+def _three_levels(
+    columns: np.ndarray, bins: np.ndarray, j: int, n_bins: int, whole: np.ndarray, least: int
+) -> np.ndarray:
+    """Value every first split by a column by the best trees of depth 2 on both sides.
+
+    From one split to the next, rows of one bin move to the left.
+    """
+    values = np.full(n_bins - 1, -np.inf)
+    left = np.zeros_like(whole)
+    for k in range(n_bins - 1):
+        moved = np.flatnonzero(bins[:, j] == k)
+        if not len(moved):
+            continue
+        left += _tables(columns[moved], bins[moved], whole.shape[2])
+        values[k] = _best_of_tables(left, least) + _best_of_tables(whole - left, least)
+    return values
+
+
+def _best_of_tables(tables: np.ndarray, least: int) -> float:
+    """Value the best tree of at most depth 2 by the sums over cells of every two columns."""
+    below = np.moveaxis(tables.cumsum(axis=2).cumsum(axis=4), 0, -1)
+    everybody = _leaf(below[0, -1, 0, -1], least)
+    total = np.zeros(below[:, :-1, 0, 0, 0].shape)
+    for rows in (below[:, :-1], below[:, -1:] - below[:, :-1]):
+        parts = _leaf(rows[..., :-1, :], least) + _leaf(
+            rows[..., -1:, :] - rows[..., :-1, :], least
+        )
+        total += np.maximum(parts.max(axis=(2, 3)), _leaf(rows[:, :, 0, -1], least))
+    return float(max(everybody, total.max()))
 
 
 def _leaf(sums: np.ndarray, least: int) -> np.ndarray:

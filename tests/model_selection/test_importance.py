@@ -119,3 +119,20 @@ def test_bad_input(study, change, message):
     X, T, y, known = study
     with pytest.raises(ValueError, match=message):
         effect_importance(**{"estimator": Known(), "X": X, "T": T, "y": y} | known | change)
+
+
+def test_clusters_that_are_copies_widen_the_error(study):
+    X, T, y, known = (own[:500] if not isinstance(own, dict) else own for own in study)
+    known = {name: own[:500] for name, own in known.items()}
+    four = np.repeat(np.arange(500), 4)
+    twin = {name: own[four] for name, own in known.items()}
+    both = [
+        effect_importance(
+            Known(), X[four], T[four], y[four], cluster=cluster, random_state=0, **twin
+        )
+        for cluster in (four, None)
+    ]
+    found, apart = both
+    assert_array_equal(found.importances, apart.importances)
+    ratio = found.std_error[:2] / apart.std_error[:2]
+    assert (ratio > 1.1).all() and (ratio < 2.05).all()

@@ -11,11 +11,12 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
 
 from sklcausal import pack_targets
 from sklcausal.exceptions import TargetError
 from sklcausal.metrics import add_nuisances, doubly_robust_scores, policy_value
-from sklcausal.model_selection import PolicyTree
+from sklcausal.model_selection import EffectTree, PolicyTree, TreatmentStratifiedKFold
 
 
 def draw(n=300, n_arms=3, seed=0, levels=6):
@@ -105,6 +106,60 @@ def test_costs_change_the_choice():
     assert_allclose(same.value_, free.value_ - 1)
 
 
+def test_values_are_less_costs():
+    X, T, y, known = draw()
+    tree = PolicyTree(costs=[0.0, 0.5, 0.2]).fit(X, T, y, **known)
+    found = tree.value(X, T, y, **known)
+    assert_allclose(found.estimate[0], tree.value_)
+    assert_allclose(tree.score(X, T, y, **known), tree.value_)
+    paid = np.array([0.0, 0.5, 0.2])[tree.predict(X)].mean()
+    scores = doubly_robust_scores(T, y, **known)
+    assert_allclose(scores[np.arange(300), tree.predict(X)].mean() - paid, tree.value_)
+    assert_allclose(found.estimate[1], scores[:, 0].mean())
+
+
+def test_searches_choose_a_depth_by_the_value_of_new_rows():
+    rng = np.random.default_rng(0)
+    X, T = rng.normal(size=(1200, 3)), rng.integers(0, 2, 1200)
+    y = T * np.sign(X[:, 0] * X[:, 1]) + 0.3 * rng.normal(size=1200)
+    targets = pack_targets(T, y, propensity=np.full((1200, 2), 0.5))
+    grid = {"max_depth": [1, 2]}
+    search = GridSearchCV(PolicyTree(), grid, cv=TreatmentStratifiedKFold(3, random_state=0))
+    search.fit(X, targets)
+    assert search.best_params_ == {"max_depth": 2}
+    assert 0.35 < search.best_score_ < 0.55
+    assert search.cv_results_["mean_test_score"][0] < 0.2
+
+
+def test_clusters_stay_together_where_nuisances_are_fitted():
+    rng = np.random.default_rng(0)
+    cluster = np.repeat(np.arange(100), 4)
+    X = np.repeat(rng.normal(size=(100, 3)), 4, axis=0)
+    T, y = rng.integers(0, 2, 400), rng.normal(size=400) + np.repeat(rng.normal(size=100), 4)
+    tree = PolicyTree(max_depth=1).fit(X, T, y, cluster=cluster)
+    packed = PolicyTree(max_depth=1).fit(X, pack_targets(T, y, cluster=cluster))
+    apart = PolicyTree(max_depth=1).fit(X, T, y)
+    assert tree.value_ == packed.value_ != apart.value_
+
+
+def test_picture_asks_the_questions_and_says_the_arms():
+    plt = pytest.importorskip("matplotlib.pyplot")
+    X, T, y, known = draw()
+    tree = PolicyTree(max_depth=2).fit(X, T, y, **known)
+    ax = tree.plot()
+    words = [text.get_text() for text in ax.texts]
+    leaves = [word for word in words if word.endswith("%")]
+    assert len(leaves) == len(tree.arms_)
+    assert sorted(int(leaf.split("\n")[0]) for leaf in leaves) == sorted(tree.arms_)
+    questions = [word for word in words if word.endswith("?")]
+    assert len(questions) == len(tree.arms_) - 1
+    assert any(tree.rules_[0].startswith(question[:-2]) for question in questions)
+    assert tree.plot(ax) is ax
+    everybody = PolicyTree(costs=[0, 100, 100]).fit(X, T, y, **known)
+    assert [text.get_text() for text in everybody.plot().texts] == ["0\n100 %"]
+    plt.close("all")
+
+
 def test_weights_are_rows_that_come_twice():
     X, T, y, known = draw(n=150)
     twice = np.append(np.arange(150), np.arange(40))
@@ -135,6 +190,34 @@ def test_thresholds_at_quantiles_are_few():
     at = float(tree.rules_[0].split()[-1])
     deciles = np.quantile(X, np.arange(1, 10) / 10)
     assert np.abs(deciles - at).min() < 0.02
+    assert [len(own) for own in tree.thresholds_] == [9]
+    free = PolicyTree(max_depth=1).fit(X, T, y, propensity=np.full(500, 0.5))
+    assert [len(own) for own in free.thresholds_] == [128]
+    assert free.value_ > tree.value_
+
+
+@pytest.mark.parametrize(
+    ("levels", "rule"),
+    [
+        ([2015.0, 2016.0], "x0 <= 2015"),
+        ([0.0, 1.0], "x0 <= 0"),
+        ([-3.0, 4.0], "x0 <= 0"),
+        ([12345.25, 12347.5], "x0 <= 12346"),
+        ([0.123456, 0.1239], "x0 <= 0.1237"),
+        ([0.25, 0.75], "x0 <= 0.5"),
+    ],
+)
+def test_rules_hold_short_numbers_that_split_the_same_rows(levels, rule):
+    X = np.repeat(levels, 50)[:, None]
+    T = np.tile([0, 1], 50)
+    y = T * np.where(X[:, 0] == levels[0], -1.0, 1.0)
+    known = {"outcome_mean": np.zeros((100, 2)), "propensity": np.full(100, 0.5)}
+    tree = PolicyTree(max_depth=1).fit(X, T, y, **known)
+    assert tree.rules_ == [rule, rule.replace("<=", ">")]
+    assert_array_equal(tree.predict(X), X[:, 0] == levels[1])
+    effects = EffectTree(max_depth=1, random_state=0).fit(X, X[:, 0], X[:, 0])
+    assert effects.rules_ == tree.rules_
+    assert_array_equal(effects.apply(X), X[:, 0] == levels[1])
 
 
 def test_ten_thousand_rows_are_quick():
