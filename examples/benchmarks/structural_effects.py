@@ -1,6 +1,6 @@
 """Coverage of effects and their average under links of continuous and joint treatments.
 
-    python examples/benchmarks/structural_effects.py --replications 200
+    python examples/benchmarks/structural_effects.py --replications 100 --joint 400
 
 - binary, count: the designs of ``make_pricing``, n = 8,000; a price of 5 against 4.
 - joint: a purchase under a discount and a message at once, n = 8,000: a dose and a treatment that
@@ -130,12 +130,15 @@ def replicate(design: str, method: str, replication: int) -> dict[str, Any]:
 
 def main() -> None:
     """Run what is missing and write the table."""
-    options = harness.arguments(__doc__.splitlines()[0], replications=200)
+    options = harness.arguments(__doc__.splitlines()[0], replications=200, joint=0)
+    runs = {design: options.replications for design in DESIGNS}
+    runs["joint"] = max(runs["joint"], options.joint)
     tasks = [
         {"design": d, "method": m, "replication": r}
-        for r in range(options.replications)
+        for r in range(max(runs.values()))
         for d in DESIGNS
         for m in METHODS
+        if r < runs[d]
     ]
     rows = harness.run(replicate, tasks, options.out / "structural_effects.csv", options.jobs)
     points, averages = [], []
@@ -150,7 +153,8 @@ def main() -> None:
             line = coverage_of_average(column["average"], column["average_se"], truth)
             averages.append([design, method, *line])
     command = (
-        f"python examples/benchmarks/structural_effects.py --replications {options.replications}"
+        f"python examples/benchmarks/structural_effects.py --replications {options.replications} "
+        f"--joint {options.joint}"
     )
     harness.write_table(
         options.out / "structural_effects.md",
