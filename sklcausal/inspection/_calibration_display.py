@@ -11,16 +11,17 @@ from typing import Any
 
 import numpy as np
 
+from sklcausal._evaluation._study import read_study
 from sklcausal.inference import InferenceResult
 from sklcausal.inspection._columns import find_position
-from sklcausal.inspection._evaluation import (
+from sklcausal.inspection._plotting import BLACK, curve_style, import_pyplot
+from sklcausal.inspection._reading import (
     check_alpha,
     read_effects,
     read_evaluation,
     read_outcome,
     take_outcome,
 )
-from sklcausal.inspection._plotting import BLACK, curve_style, import_pyplot
 from sklcausal.inspection._series import (
     GREY,
     add_level,
@@ -33,8 +34,7 @@ from sklcausal.inspection._series import (
     write_estimate,
 )
 from sklcausal.metrics import calibration_slope, gates
-from sklcausal.metrics._docs import fill_docs
-from sklcausal.metrics._inputs import read_study
+from sklcausal.utils._blurbs import fill_docs
 
 FIRST_GROUP = re.compile(r"group 1 of \d+$")
 DIAGONAL = "Perfect calibration"

@@ -9,7 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from sklcausal.inspection._evaluation import (
+from sklcausal._evaluation._scores import arm_scores
+from sklcausal._evaluation._study import read_study
+from sklcausal.inspection._plotting import BLACK, import_pyplot, shorten_name, tidy
+from sklcausal.inspection._reading import (
     POLICY_SHARES,
     Policy,
     check_alpha,
@@ -20,7 +23,6 @@ from sklcausal.inspection._evaluation import (
     read_outcome,
     take_outcome,
 )
-from sklcausal.inspection._plotting import BLACK, import_pyplot, shorten_name, tidy
 from sklcausal.inspection._series import (
     GREY,
     add_level,
@@ -33,9 +35,7 @@ from sklcausal.inspection._series import (
     name_series,
     write_estimate,
 )
-from sklcausal.metrics._docs import fill_docs
-from sklcausal.metrics._inputs import read_study
-from sklcausal.metrics._losses import arm_scores
+from sklcausal.utils._blurbs import fill_docs
 
 WHAT = "PolicyDisplay"
 LEVEL_STYLES = ((0, (1, 2)), (0, (8, 3)))

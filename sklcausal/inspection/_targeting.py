@@ -12,20 +12,17 @@ from scipy.integrate import trapezoid
 from scipy.sparse import coo_array
 from scipy.stats import norm
 
-from sklcausal.inspection._columns import thin
-from sklcausal.metrics._cost import check_totals
-from sklcausal.metrics._inputs import Study, read_outcome_mean, read_propensity
-from sklcausal.metrics._losses import arm_scores
-from sklcausal.metrics._prefix import (
+from sklcausal._evaluation._prefix import (
     MULTIARM,
     Comparison,
     area,
     arm_of,
+    check_totals,
     compare,
     perfect_order,
     prefix_curve,
 )
-from sklcausal.metrics._ranking import (
+from sklcausal._evaluation._ranking import (
     area_of,
     bootstrap,
     gain_at,
@@ -33,6 +30,9 @@ from sklcausal.metrics._ranking import (
     rankings_of,
     toc_at,
 )
+from sklcausal._evaluation._scores import arm_scores
+from sklcausal._evaluation._study import Study, read_outcome_mean, read_propensity
+from sklcausal.inspection._columns import thin
 
 SHARES = np.linspace(0.01, 1, 100)
 N_BLOCKS = 200  # of rows, from the largest effects to the smallest

@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from sklcausal._evaluation._study import read_study
 from sklcausal.inspection._columns import check_numbers, check_positive
-from sklcausal.inspection._evaluation import (
+from sklcausal.inspection._plotting import BLACK, import_pyplot
+from sklcausal.inspection._reading import (
     check_alpha,
     rank_by_return,
     read_effects,
@@ -19,7 +21,6 @@ from sklcausal.inspection._evaluation import (
     read_outcome,
     take_outcome,
 )
-from sklcausal.inspection._plotting import BLACK, import_pyplot
 from sklcausal.inspection._series import (
     GREY,
     add_reference,
@@ -31,8 +32,7 @@ from sklcausal.inspection._series import (
     write_estimate,
 )
 from sklcausal.inspection._targeting import Curve, Targeting
-from sklcausal.metrics._docs import fill_docs
-from sklcausal.metrics._inputs import read_study
+from sklcausal.utils._blurbs import fill_docs
 
 KINDS = {
     "uplift": ("AUUC", "Gain over treating nobody"),

@@ -2,12 +2,12 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+from sklcausal._evaluation._nuisances import add_nuisances, cross_fit_nuisances
 from sklcausal.metrics._calibration import GroupEffects, calibration_slope, gates
 from sklcausal.metrics._cost import aucc_score, cost_curve, roi_score
 from sklcausal.metrics._intervals import interval_coverage, interval_score, interval_width
 from sklcausal.metrics._losses import doubly_robust_scores, dr_loss, if_pehe, ipw_loss, r_loss
 from sklcausal.metrics._matching import matching_pehe
-from sklcausal.metrics._nuisances import add_nuisances, cross_fit_nuisances
 from sklcausal.metrics._policy import policy_value
 from sklcausal.metrics._rate import cumulative_gain_curve, rate, toc_curve
 from sklcausal.metrics._scorer import EffectScorer, make_effect_scorer

@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from sklcausal._evaluation._scores import arm_scores, contrast_scores, covariance_of, read_cluster
+from sklcausal._evaluation._study import Study, read_study
 from sklcausal.inference import InferenceResult
-from sklcausal.metrics._averages import covariance_of, read_cluster
-from sklcausal.metrics._docs import fill_docs
-from sklcausal.metrics._inputs import Study, read_study
-from sklcausal.metrics._losses import arm_scores, contrast_scores
+from sklcausal.utils._blurbs import fill_docs
 
 MIN_ROWS = 2
 

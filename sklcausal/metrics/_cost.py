@@ -8,31 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from sklcausal.metrics._docs import fill_docs
-from sklcausal.metrics._inputs import (
-    average,
-    read_columns,
-    read_propensity,
-    read_study,
-)
-from sklcausal.metrics._prefix import comparisons, prefix_curve, single
-
-
-def check_totals(cost: float, value: float) -> None:
-    """Raise unless targeting everybody raises cost and value, so that shares have a meaning.
-
-    Parameters
-    ----------
-    cost, value : float
-        Incremental totals.
-    """
-    for name, total in {"cost": cost, "y": value}.items():
-        if total <= 0:
-            what = "cost" if name == "cost" else "value"
-            raise ValueError(
-                f"`{name}` must rise when everybody is targeted, got a total incremental {what} "
-                f"of {total:g}"
-            )
+from sklcausal._evaluation._arrays import average, read_columns
+from sklcausal._evaluation._prefix import check_totals, comparisons, prefix_curve, single
+from sklcausal._evaluation._study import read_propensity, read_study
+from sklcausal.utils._blurbs import fill_docs
 
 
 def roi_score(value_effect: Any, cost_effect: Any) -> np.ndarray:

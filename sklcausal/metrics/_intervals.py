@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from sklcausal.metrics._docs import fill_docs
-from sklcausal.metrics._inputs import average, read_columns
+from sklcausal._evaluation._arrays import average, read_columns
+from sklcausal.utils._blurbs import fill_docs
 
 
 def _check_order(low: np.ndarray, high: np.ndarray) -> None:

@@ -8,51 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from sklcausal.metrics._docs import fill_docs
-from sklcausal.metrics._inputs import (
-    Study,
-    average,
-    read_outcome_mean,
-    read_propensity,
-    read_study,
-)
-
-
-def arm_scores(study: Study, outcome_mean: Any, propensity: Any, clip: float) -> np.ndarray:
-    """Compute doubly robust scores of the mean outcome in each arm.
-
-    Parameters
-    ----------
-    study : Study
-    outcome_mean, propensity : array-like or None
-    clip : float
-
-    Returns
-    -------
-    ndarray of shape (n_samples, n_arms, n_outcomes)
-    """
-    mu = read_outcome_mean(outcome_mean, study)
-    pi = read_propensity(propensity, study, clip)
-    rows = np.arange(len(study.t))
-    scores = mu.copy()
-    own = mu[rows, study.t]
-    scores[rows, study.t] += (study.y - own) / pi[rows, study.t][:, None]
-    return scores
-
-
-def contrast_scores(study: Study, scores: np.ndarray) -> np.ndarray:
-    """Subtract the scores of the control.
-
-    Parameters
-    ----------
-    study : Study
-    scores : ndarray of shape (n_samples, n_arms, n_outcomes)
-
-    Returns
-    -------
-    ndarray of shape (n_samples, n_contrasts, n_outcomes)
-    """
-    return scores[:, study.others] - scores[:, [study.treatments.control]]
+from sklcausal._evaluation._arrays import average
+from sklcausal._evaluation._scores import arm_scores, contrast_scores
+from sklcausal._evaluation._study import Study, read_outcome_mean, read_propensity, read_study
+from sklcausal.utils._blurbs import fill_docs
 
 
 def _mean_loss(study: Study, values: np.ndarray, multioutput: str) -> Any:

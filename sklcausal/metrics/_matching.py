@@ -10,9 +10,10 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_array
 
-from sklcausal.metrics._docs import fill_docs
-from sklcausal.metrics._inputs import average, read_study
+from sklcausal._evaluation._arrays import average
+from sklcausal._evaluation._study import read_study
 from sklcausal.targets import check_lengths
+from sklcausal.utils._blurbs import fill_docs
 
 
 @fill_docs

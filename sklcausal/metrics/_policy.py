@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from sklcausal._evaluation._scores import arm_scores, covariance_of
+from sklcausal._evaluation._study import read_study
 from sklcausal.inference import InferenceResult
-from sklcausal.metrics._averages import covariance_of
-from sklcausal.metrics._docs import fill_docs
-from sklcausal.metrics._inputs import read_study
-from sklcausal.metrics._losses import arm_scores
 from sklcausal.metrics._truth import best_arm
+from sklcausal.utils._blurbs import fill_docs
 
 
 @fill_docs

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from sklcausal._evaluation._arrays import read_array
+from sklcausal._evaluation._ranking import area_of, bootstrap, gain_at, rankings_of, toc_at
+from sklcausal._evaluation._scores import arm_scores
+from sklcausal._evaluation._study import read_outcome_mean, read_study
 from sklcausal.inference import InferenceResult
-from sklcausal.metrics._docs import fill_docs
-from sklcausal.metrics._inputs import read_array, read_outcome_mean, read_study
-from sklcausal.metrics._losses import arm_scores
-from sklcausal.metrics._ranking import area_of, bootstrap, gain_at, rankings_of, toc_at
+from sklcausal.utils._blurbs import fill_docs
 
 TARGETS = ("autoc", "qini")
 SHARES = np.linspace(0.1, 1, 10)

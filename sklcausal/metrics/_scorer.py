@@ -16,15 +16,15 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import Bunch
 from sklearn.utils.metadata_routing import UNUSED
 
-from sklcausal._encoding import Treatments
+from sklcausal._evaluation._judged import read_packed_nuisances
+from sklcausal._evaluation._nuisances import as_numbers, cross_fit_nuisances
+from sklcausal._evaluation._prefix import MULTIARM, NORMALIZE
+from sklcausal._evaluation._study import Study, read_study
 from sklcausal.exceptions import TargetError
 from sklcausal.metrics._cost import aucc_score, roi_score
-from sklcausal.metrics._inputs import Study, read_study
 from sklcausal.metrics._losses import dr_loss, if_pehe, ipw_loss, r_loss
 from sklcausal.metrics._matching import matching_pehe
-from sklcausal.metrics._nuisances import as_numbers, cross_fit_nuisances
 from sklcausal.metrics._policy import policy_value
-from sklcausal.metrics._prefix import MULTIARM, NORMALIZE
 from sklcausal.metrics._rate import TARGETS, rate
 from sklcausal.metrics._uplift import auuc_score, qini_score
 from sklcausal.targets import is_packed, pack_targets, unpack_targets
@@ -256,28 +256,19 @@ class EffectScorer(BaseEstimator):
         self, X: Any, fields: Bunch, y: np.ndarray, study: Study, sample_weight: Any
     ) -> Bunch:
         """Read nuisances from the targets, or cross-fit them on these rows."""
-        packed = fields.get("nuisance_treatments")
-        if packed is None:
-            arms = study.treatments.arms
-            given = {
-                "propensity": fields.get("propensity"),
-                "cluster": fields.get("cluster"),
-                "sample_weight": sample_weight,
-                "treatments": arms,
-                **(self.nuisance or {}),
-            }
-            key = joblib.hash((np.asarray(X), fields.T, y, given))
-            return _CACHE.get(key, lambda: cross_fit_nuisances(X, fields.T, y, **given))
-        labels = packed[0]
-        schema = Treatments("discrete", labels, 0, tuple(map(str, labels.tolist())))
-        columns = schema.encode(np.asarray(study.treatments.arms), "treatments")
-        n = len(y)
-        means = fields.nuisance_outcome_mean.reshape(n, len(labels), -1)[:, columns]
-        chances = fields.nuisance_propensity[:, columns]
-        return Bunch(
-            outcome_mean=means[:, :, 0] if study.one_dim else means,
-            propensity=chances / chances.sum(axis=1, keepdims=True),
-        )
+        arms = study.treatments.arms
+        found = read_packed_nuisances(fields, np.asarray(arms), study.y.shape[1])
+        if found is not None:
+            return found
+        given = {
+            "propensity": fields.get("propensity"),
+            "cluster": fields.get("cluster"),
+            "sample_weight": sample_weight,
+            "treatments": arms,
+            **(self.nuisance or {}),
+        }
+        key = joblib.hash((np.asarray(X), fields.T, y, given))
+        return _CACHE.get(key, lambda: cross_fit_nuisances(X, fields.T, y, **given))
 
 
 def _check_nuisance(nuisance: Any) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from scipy.integrate import trapezoid
 
-from sklcausal.metrics._docs import fill_docs
-from sklcausal.metrics._inputs import average, read_array, read_columns, read_study
+from sklcausal._evaluation._arrays import average, read_array, read_columns
+from sklcausal._evaluation._study import read_study
 from sklcausal.targets import check_same_index
+from sklcausal.utils._blurbs import fill_docs
 
 
 def best_arm(effect: np.ndarray, others: np.ndarray, control: int) -> np.ndarray:

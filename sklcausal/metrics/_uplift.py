@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from sklcausal.metrics._docs import fill_docs
-from sklcausal.metrics._inputs import average, read_propensity, read_study
-from sklcausal.metrics._prefix import area, comparisons, prefix_curve, single
+from sklcausal._evaluation._arrays import average
+from sklcausal._evaluation._prefix import area, comparisons, prefix_curve, single
+from sklcausal._evaluation._study import read_propensity, read_study
+from sklcausal.utils._blurbs import fill_docs
 
 
 def _curve(

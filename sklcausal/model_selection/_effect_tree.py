@@ -16,11 +16,11 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklcausal._encoding import check_cluster, check_weights
+from sklcausal._evaluation._arrays import read_array
+from sklcausal._evaluation._judged import arms_of, read_judged
 from sklcausal._folds import deal_halves
 from sklcausal.inference import InferenceResult
 from sklcausal.inference._averages import covariance_of_moves
-from sklcausal.metrics._inputs import read_array
-from sklcausal.model_selection._rows import arms_of, read_judged
 from sklcausal.model_selection._rules import name_columns, tree_rules
 from sklcausal.model_selection._thresholds import simplify_tree
 from sklcausal.targets import as_column_array, check_lengths

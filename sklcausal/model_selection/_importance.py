@@ -11,9 +11,9 @@ import numpy as np
 from joblib import Parallel, delayed
 from sklearn.utils import Bunch, check_random_state
 
+from sklcausal._evaluation._judged import Judged, arms_of, read_judged
+from sklcausal._evaluation._scores import read_cluster
 from sklcausal.inference._averages import covariance_of_moves
-from sklcausal.metrics._averages import read_cluster
-from sklcausal.model_selection._rows import Judged, arms_of, read_judged
 
 LOSSES = ("dr", "r")
 

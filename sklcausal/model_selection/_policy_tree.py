@@ -14,10 +14,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sklcausal._evaluation._judged import Judged, read_costs, read_judged
 from sklcausal.exceptions import TargetError
 from sklcausal.inference import InferenceResult
 from sklcausal.metrics import policy_value
-from sklcausal.model_selection._rows import Judged, read_costs, read_judged
 from sklcausal.model_selection._rules import name_columns, policy_questions, policy_rules
 from sklcausal.model_selection._thresholds import cut_bins, find_bins
 from sklcausal.model_selection._tree_search import search

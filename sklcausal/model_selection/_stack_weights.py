@@ -12,6 +12,10 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.utils import Bunch
 
 from sklcausal._encoding import Outcomes
+from sklcausal._evaluation._judged import read_packed_nuisances
+from sklcausal._evaluation._nuisances import BOOSTING, check_folds, cross_fit_nuisances
+from sklcausal._evaluation._scores import arm_scores, contrast_scores
+from sklcausal._evaluation._study import Study
 from sklcausal._folds import assign_folds
 from sklcausal._models import PotentialOutcomes
 from sklcausal.exceptions import TargetError
@@ -19,13 +23,7 @@ from sklcausal.inference._engine import Engine
 from sklcausal.inference._hessian import LawHessian
 from sklcausal.inference._law import ArmLaw
 from sklcausal.inference._units import EngineUnits
-from sklcausal.metrics import cross_fit_nuisances
-from sklcausal.metrics._inputs import Study
-from sklcausal.metrics._losses import arm_scores, contrast_scores
-from sklcausal.metrics._nuisances import BOOSTING
-from sklcausal.metrics._nuisances import _folds as check_folds
 from sklcausal.model_selection._candidates import StudyRows, seeded
-from sklcausal.model_selection._rows import read_packed_nuisances
 
 N_FOLDS = 5
 MIN_ROWS = 2  # of an arm, which every candidate needs

@@ -14,11 +14,11 @@ import torch
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
+from sklcausal._evaluation._study import Study, read_propensity, read_study
 from sklcausal._fit_data import FitData
 from sklcausal.base import BaseEffectEstimator
 from sklcausal.exceptions import TargetError
 from sklcausal.inference._diagnostics import diagnose, warn_of_overlap
-from sklcausal.metrics._inputs import Study, read_propensity, read_study
 from sklcausal.model_selection._candidates import (
     Answers,
     StudyRows,

@@ -156,7 +156,7 @@ def test_clusters_share_errors():
 
 def test_many_rows_are_read_in_parts(monkeypatch):
     whole = show(T, Y, EFFECT).policies[0]
-    monkeypatch.setattr("sklcausal.inspection._evaluation.MAX_CELLS", 7 * N)
+    monkeypatch.setattr("sklcausal.inspection._reading.MAX_CELLS", 7 * N)
     parts = show(T, Y, EFFECT).policies[0]
     np.testing.assert_allclose(parts.interval, whole.interval)
 

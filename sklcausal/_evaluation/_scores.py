@@ -1,4 +1,4 @@
-"""Averages over rows with their covariance."""
+"""Doubly robust scores, and the covariance of their averages."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -9,10 +9,47 @@ from typing import Any
 import numpy as np
 
 from sklcausal._encoding import check_cluster
+from sklcausal._evaluation._study import Study, read_outcome_mean, read_propensity
 from sklcausal.exceptions import TargetError
 from sklcausal.inference._averages import covariance_of_moves
-from sklcausal.metrics._inputs import Study
 from sklcausal.targets import as_column_array, check_lengths, check_same_index
+
+
+def arm_scores(study: Study, outcome_mean: Any, propensity: Any, clip: float) -> np.ndarray:
+    """Compute doubly robust scores of the mean outcome in each arm.
+
+    Parameters
+    ----------
+    study : Study
+    outcome_mean, propensity : array-like or None
+    clip : float
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_arms, n_outcomes)
+    """
+    mu = read_outcome_mean(outcome_mean, study)
+    pi = read_propensity(propensity, study, clip)
+    rows = np.arange(len(study.t))
+    scores = mu.copy()
+    own = mu[rows, study.t]
+    scores[rows, study.t] += (study.y - own) / pi[rows, study.t][:, None]
+    return scores
+
+
+def contrast_scores(study: Study, scores: np.ndarray) -> np.ndarray:
+    """Subtract the scores of the control.
+
+    Parameters
+    ----------
+    study : Study
+    scores : ndarray of shape (n_samples, n_arms, n_outcomes)
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_contrasts, n_outcomes)
+    """
+    return scores[:, study.others] - scores[:, [study.treatments.control]]
 
 
 def read_cluster(cluster: Any, study: Study) -> np.ndarray | None:

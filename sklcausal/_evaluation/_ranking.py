@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from sklcausal.metrics._averages import read_cluster
-from sklcausal.metrics._inputs import Study
-from sklcausal.metrics._losses import contrast_scores
-from sklcausal.metrics._prefix import MULTIARM, arm_of
+from sklcausal._evaluation._prefix import MULTIARM, arm_of
+from sklcausal._evaluation._scores import contrast_scores, read_cluster
+from sklcausal._evaluation._study import Study
 
 MAX_CELLS = 10_000_000  # of draws times rows at a time
 MIN_UNITS = 4  # rows or clusters, two to a half

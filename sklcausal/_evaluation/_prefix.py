@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.integrate import trapezoid
 
-from sklcausal.metrics._inputs import Study
+from sklcausal._evaluation._study import Study
 
 MULTIARM = ("each", "best")
 NORMALIZE = ("perfect", "total", None)
@@ -317,3 +317,20 @@ def area(rows: Comparison, kind: str, normalize: str | None) -> float:
 
 def _above_random(n: np.ndarray, gain: np.ndarray) -> float:
     return float(trapezoid(gain, n) - gain[-1] * n[-1] / 2)
+
+
+def check_totals(cost: float, value: float) -> None:
+    """Raise unless targeting everybody raises cost and value, so that shares have a meaning.
+
+    Parameters
+    ----------
+    cost, value : float
+        Incremental totals.
+    """
+    for name, total in {"cost": cost, "y": value}.items():
+        if total <= 0:
+            what = "cost" if name == "cost" else "value"
+            raise ValueError(
+                f"`{name}` must rise when everybody is targeted, got a total incremental {what} "
+                f"of {total:g}"
+            )

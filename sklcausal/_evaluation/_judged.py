@@ -13,11 +13,10 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import _num_samples
 
 from sklcausal._encoding import Treatments
+from sklcausal._evaluation._nuisances import as_numbers, cross_fit_nuisances
+from sklcausal._evaluation._scores import arm_scores, contrast_scores
+from sklcausal._evaluation._study import Study, read_outcome_mean, read_propensity, read_study
 from sklcausal.exceptions import TargetError
-from sklcausal.metrics import cross_fit_nuisances
-from sklcausal.metrics._inputs import Study, read_outcome_mean, read_propensity, read_study
-from sklcausal.metrics._losses import arm_scores, contrast_scores
-from sklcausal.metrics._nuisances import as_numbers
 from sklcausal.targets import (
     as_column_array,
     check_lengths,

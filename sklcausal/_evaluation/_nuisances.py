@@ -11,14 +11,14 @@ import numpy as np
 from joblib import Parallel, delayed
 from sklearn.base import clone, is_classifier
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch, _safe_indexing, check_random_state
 
+from sklcausal._evaluation._scores import read_cluster
+from sklcausal._evaluation._study import Study, read_propensity, read_study
+from sklcausal._folds import assign_folds
 from sklcausal.exceptions import TargetError
-from sklcausal.metrics._averages import read_cluster
-from sklcausal.metrics._docs import fill_docs
-from sklcausal.metrics._inputs import Study, read_propensity, read_study
 from sklcausal.targets import (
     NUISANCE_FIELDS,
     as_column_array,
@@ -27,15 +27,29 @@ from sklcausal.targets import (
     pack_targets,
     unpack_targets,
 )
+from sklcausal.utils._blurbs import fill_docs
 
 # Small trees and small steps: larger ones give propensities that are far too sure of themselves.
 BOOSTING = {"learning_rate": 0.05, "max_iter": 150, "max_leaf_nodes": 4, "l2_regularization": 1.0}
 
 
-def _folds(
+def check_folds(
     cv: Any, study: Study, cluster: np.ndarray | None, seed: int
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Cut rows into folds that hold every arm, and check that each row is tested once."""
+    """Cut rows into folds that hold every arm, and check that each row is tested once.
+
+    Parameters
+    ----------
+    cv : int or iterable of (train, test)
+    study : Study
+    cluster : ndarray of int of shape (n_samples,) or None
+    seed : int
+
+    Returns
+    -------
+    list of tuple of ndarray of int
+        Training and test rows of each fold.
+    """
     n = len(study.t)
     if isinstance(cv, bool) or (isinstance(cv, Integral) and cv < 2):
         raise ValueError(f"`cv` must be at least 2 folds, got {cv!r}")
@@ -50,9 +64,14 @@ def _folds(
             raise TargetError(
                 f"`T` must hold at least cv={cv} rows of every arm, got {counts.min()} of {arm!r}"
             )
-        cut = StratifiedKFold if cluster is None else StratifiedGroupKFold
-        splitter = cut(int(cv), shuffle=True, random_state=seed)
-        folds = list(splitter.split(np.zeros(n), study.t, cluster))
+        if cluster is None:
+            splitter = StratifiedKFold(int(cv), shuffle=True, random_state=seed)
+            folds = list(splitter.split(np.zeros(n), study.t))
+        else:  # StratifiedGroupKFold takes long where there are many clusters
+            rng = check_random_state(seed)
+            number = assign_folds(int(cv), study.t, np.zeros(n), cluster, rng)
+            tests = [np.flatnonzero(number == k) for k in range(int(cv))]
+            folds = [(np.setdiff1d(np.arange(n), test), test) for test in tests]
     else:
         try:
             folds = [(np.asarray(a), np.asarray(b)) for a, b in cv]
@@ -259,7 +278,7 @@ def cross_fit_nuisances(
     --------
     >>> from sklearn.linear_model import LinearRegression, LogisticRegression
     >>> from sklcausal.datasets import make_confounded
-    >>> from sklcausal.metrics import cross_fit_nuisances
+    >>> from sklcausal._evaluation._nuisances import cross_fit_nuisances
     >>> data = make_confounded(200, random_state=0)
     >>> models = {"outcome_model": LinearRegression(), "propensity_model": LogisticRegression()}
     >>> nuisances = cross_fit_nuisances(data.X, data.T, data.y, **models)
@@ -272,7 +291,7 @@ def cross_fit_nuisances(
     check_lengths({"X": range(rows.shape[0]), "T": study.t})
     known = None if propensity is None else read_propensity(propensity, study, 0.0)
     rng = check_random_state(random_state)
-    folds = _folds(cv, study, read_cluster(cluster, study), rng.randint(2**31 - 1))
+    folds = check_folds(cv, study, read_cluster(cluster, study), rng.randint(2**31 - 1))
     models = _models(study, outcome_model, propensity_model, rng.randint(2**31 - 1))
     weight = None if sample_weight is None else study.weight * len(study.t)
     parts = Parallel(n_jobs=n_jobs)(

@@ -13,14 +13,14 @@ from scipy.stats import norm
 from sklearn.dummy import DummyRegressor
 from sklearn.utils import Bunch
 
-from sklcausal._encoding import Treatments
+from sklcausal._evaluation._judged import read_packed_nuisances
+from sklcausal._evaluation._nuisances import as_numbers
+from sklcausal._evaluation._scores import covariance_of
+from sklcausal._evaluation._study import Study
 from sklcausal.exceptions import TargetError
 from sklcausal.inspection._columns import find_position
 from sklcausal.inspection._plotting import unwrap
 from sklcausal.metrics import cross_fit_nuisances, roi_score
-from sklcausal.metrics._averages import covariance_of
-from sklcausal.metrics._inputs import Study
-from sklcausal.metrics._nuisances import as_numbers
 from sklcausal.targets import (
     check_lengths,
     check_same_index,
@@ -110,16 +110,12 @@ def _read_nuisances(
             "`nuisances` must be what `cross_fit_nuisances` returns, a dict of its arguments, "
             f"'randomised' or None, got {nuisances!r}"
         )
-    packed = fields.get("nuisance_treatments")
+    arms = np.asarray(options["treatments"])
+    packed = None if nuisances else read_packed_nuisances(fields, arms, y.shape[1])
     if nuisances and set(GIVEN) <= set(nuisances):
         means, propensity = nuisances["outcome_mean"], nuisances["propensity"]
-    elif nuisances is None and packed is not None:
-        labels = packed[0]
-        known = Treatments("discrete", labels, 0, tuple(map(str, labels.tolist())))
-        columns = known.encode(np.asarray(options["treatments"]), "treatments")
-        means = fields.nuisance_outcome_mean.reshape(len(y), len(labels), -1)[:, columns]
-        propensity = fields.nuisance_propensity[:, columns]
-        propensity = propensity / propensity.sum(axis=1, keepdims=True)
+    elif packed is not None:
+        means, propensity = packed.outcome_mean, packed.propensity
     else:
         given = {k: v for k, v in options.items() if k != "control"}
         given["propensity"] = fields.get("propensity")
