@@ -1,6 +1,6 @@
 """Stacks of effect estimators: their error beside that of the candidates, and their intervals.
 
-    python examples/benchmarks/stacking.py --replications 50
+    python examples/benchmarks/stacking.py --replications 200
 
 Intervals are nominal 95 % ones, of effects at the new rows and of their averages over the rows
 that were fitted and over the new rows.
@@ -63,7 +63,7 @@ def replicate(replication: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    options = arguments(__doc__.splitlines()[0], replications=50)
+    options = arguments(__doc__.splitlines()[0], replications=200)
     tasks = [{"replication": r} for r in range(options.replications)]
     rows = run(replicate, tasks, options.out / "stacking.csv", options.jobs)
 
@@ -82,7 +82,7 @@ def main() -> None:
     write_table(
         options.out / "stacking.md",
         f"Stacks of three candidates, 1,000 rows, {len(rows)} runs",
-        "python examples/benchmarks/stacking.py --replications 50",
+        "python examples/benchmarks/stacking.py --replications 200",
         ["method", "sqrt-PEHE", *columns],
         table,
     )

@@ -150,9 +150,10 @@ class EffectStacking(StackResults):
     of the stacked mean outcome and of the columns that tell the effect best, with an HC3
     sandwich; it is stretched to hold the stacked effect. Averages over given X are means of this
     regression, since candidates shrink effects and their mean is biased. The interval does not
-    promise its level at every x, where effects may bend more than the features. In 50
+    promise its level at every x, where effects may bend more than the features. In 200
     replications of ``make_confounded(1000)`` with three networks as candidates, nominal 95 %
-    intervals covered 95 % of the effects at new rows (``examples/benchmarks/stacking.py``).
+    intervals covered 96 % of the effects at new rows, and their average in 95 % of the
+    replications (``examples/benchmarks/stacking.py``).
 
     The weights are those of one sample: nothing is promised where the best candidate alone would
     do as well, and the loss of the stack on its own rows is too good by about the number of
