@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils import Bunch
-from sklearn.utils.validation import _num_samples
+from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from sklcausal._encoding import Treatments
 from sklcausal._evaluation._nuisances import as_numbers, cross_fit_nuisances
@@ -174,12 +174,16 @@ def read_costs(costs: Any, labels: np.ndarray) -> np.ndarray:
         if unknown:
             raise ValueError(f"`costs` must name arms among {arms}, got {unknown}")
         costs = [costs.get(label, 0.0) for label in arms]
-    values = np.asarray(costs, dtype=float)
-    if values.shape != labels.shape or not np.isfinite(values).all():
+    values = np.asarray(costs)
+    if (
+        values.shape != labels.shape
+        or values.dtype.kind not in "biuf"
+        or not np.isfinite(values).all()
+    ):
         raise ValueError(
             f"`costs` must hold a finite number for each of the arms {arms}, got {costs!r}"
         )
-    return values
+    return values.astype(float)
 
 
 def read_judged(
@@ -237,13 +241,12 @@ def read_judged(
     if any(value is None for value in found.values()):
         own = ("outcome_model", "propensity_model")
         is_default = all(cross_fit.get(name) is None for name in own)
-        codes = np.arange(len(arms))
         fitted = cross_fit_nuisances(
             seen if is_default and seen is not None else X,
-            study.t,
+            arms[study.t],
             study.y,
             propensity=given["propensity"],
-            treatments=codes,
+            treatments=arms,
             sample_weight=sample_weight,
             cluster=given["cluster"],
             **cross_fit,
@@ -271,7 +274,9 @@ def arms_of(estimator: Any) -> dict[str, Any]:
         ``treatments``, ``control`` and ``encode``.
     """
     final = final_step(estimator)
-    if not hasattr(final, "treatments_"):
+    if hasattr(final, "effect"):
+        check_is_fitted(final)
+    if not hasattr(final, "treatments_") or not hasattr(final, "outcomes_"):
         raise TypeError(
             "`estimator` must be a fitted effect estimator, or a fitted pipeline or search that "
             f"ends in one, got {type(final).__name__}"

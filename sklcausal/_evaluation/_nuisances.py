@@ -278,7 +278,7 @@ def cross_fit_nuisances(
     --------
     >>> from sklearn.linear_model import LinearRegression, LogisticRegression
     >>> from sklcausal.datasets import make_confounded
-    >>> from sklcausal._evaluation._nuisances import cross_fit_nuisances
+    >>> from sklcausal.metrics import cross_fit_nuisances
     >>> data = make_confounded(200, random_state=0)
     >>> models = {"outcome_model": LinearRegression(), "propensity_model": LogisticRegression()}
     >>> nuisances = cross_fit_nuisances(data.X, data.T, data.y, **models)

@@ -9,8 +9,8 @@ import textwrap
 from typing import Any
 
 import numpy as np
-from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_is_fitted
+
+from sklcausal.utils._final_step import find_fitted, transform_to_final
 
 # Okabe and Ito's palette, told apart by colour-blind readers; of different lightness for print
 BLACK = "#000000"
@@ -89,18 +89,8 @@ def unwrap(estimator: Any, X: Any = None) -> tuple[Any, Any]:
     X : array-like of shape (n_samples, n_features) or None
         What it gets to see: X after the steps before it.
     """
-    if hasattr(estimator, "best_estimator_"):
-        return unwrap(estimator.best_estimator_, X)
-    check_is_fitted(estimator)
-    if isinstance(estimator, Pipeline):
-        before = estimator[:-1]
-        return unwrap(estimator[-1], X if X is None or not len(before) else before.transform(X))
-    if not hasattr(estimator, "effect"):
-        raise TypeError(
-            "`estimator` must be an effect estimator, or a pipeline or search that ends in one, "
-            f"got {type(estimator).__name__}"
-        )
-    return estimator, X
+    final = find_fitted(estimator)
+    return final, None if X is None else transform_to_final(estimator, X)
 
 
 def curve_style(k: int, n_points: int) -> dict[str, Any]:

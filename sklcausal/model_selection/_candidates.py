@@ -19,6 +19,7 @@ from sklcausal._encoding import Outcomes, Treatments
 from sklcausal.exceptions import TargetError
 from sklcausal.model_selection._pipeline import EffectPipeline
 from sklcausal.targets import pack_targets
+from sklcausal.utils._final_step import final_step, transform_to_final
 
 
 def _inner(candidate: Any) -> Any:
@@ -38,15 +39,6 @@ def _last(candidate: Any) -> Any:
 
 def _is_word(value: Any, word: str) -> bool:
     return isinstance(value, str) and value == word
-
-
-def _fitted_last(candidate: Any) -> Any:
-    """Return the effect estimator that a fitted candidate ends in."""
-    if isinstance(candidate, FrozenEstimator):
-        return _fitted_last(candidate.estimator)
-    if hasattr(candidate, "best_estimator_"):
-        return _fitted_last(candidate.best_estimator_)
-    return _fitted_last(candidate.steps[-1][1]) if isinstance(candidate, Pipeline) else candidate
 
 
 @dataclass(frozen=True)
@@ -218,7 +210,7 @@ def fit_candidate(name: str, candidate: Any, rows: StudyRows) -> Any:
             key = f"{inner.steps[-1][0]}__sample_weight"
         options[key] = rows.weight
     candidate.fit(rows.X, rows.pack(), **options)
-    last = _fitted_last(candidate)
+    last = final_step(candidate)
     schema = rows.treatments
     control = schema.labels[schema.control]
     came = np.asarray(getattr(last, "treatments_", None)), getattr(last, "control_", None)
@@ -244,16 +236,8 @@ def answer(candidate: Any, name: str, X: Any) -> np.ndarray:
     -------
     ndarray of shape (n, ...)
     """
-    if isinstance(candidate, FrozenEstimator):
-        return answer(candidate.estimator, name, X)
-    if hasattr(candidate, "best_estimator_"):
-        return answer(candidate.best_estimator_, name, X)
-    if isinstance(candidate, Pipeline):
-        for _, step in candidate.steps[:-1]:
-            if step is not None and step != "passthrough":
-                X = step.transform(X)
-        return answer(candidate.steps[-1][1], name, X)
-    return np.asarray(getattr(candidate, name)(X), dtype=float)
+    seen = transform_to_final(candidate, X)
+    return np.asarray(getattr(final_step(candidate), name)(seen), dtype=float)
 
 
 @dataclass(frozen=True)

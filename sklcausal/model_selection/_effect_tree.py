@@ -13,17 +13,19 @@ from sklearn.base import BaseEstimator, _fit_context
 from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from sklcausal._encoding import check_cluster, check_weights
 from sklcausal._evaluation._arrays import read_array
 from sklcausal._evaluation._judged import arms_of, read_judged
+from sklcausal._fit_data import validate_X
 from sklcausal._folds import deal_halves
 from sklcausal.inference import InferenceResult
 from sklcausal.inference._averages import covariance_of_moves
 from sklcausal.model_selection._rules import name_columns, tree_rules
 from sklcausal.model_selection._thresholds import simplify_tree
 from sklcausal.targets import as_column_array, check_lengths
+from sklcausal.utils._final_step import transform_to_final
 
 MIN_ROWS = 2  # for a standard error
 
@@ -166,7 +168,7 @@ class EffectTree(BaseEstimator):
             If lengths differ, there are several columns of effects, values are not finite, or a
             group is left without rows to estimate its effect.
         """
-        array = validate_data(self, X, dtype=float)
+        array = validate_X(self, X, reset=True)
         columns = {"effect": effect, "scores": scores}
         given = {name: _read_column(value, name) for name, value in columns.items()}
         check_lengths({"X": array, **given})
@@ -279,6 +281,7 @@ class EffectTree(BaseEstimator):
             propensity=propensity,
             sample_weight=sample_weight,
             cluster=cluster,
+            seen=transform_to_final(estimator, X),
             **arms_of(estimator),
         )
         effect = rows.study.read_effect(estimator.predict(X))
@@ -317,7 +320,7 @@ class EffectTree(BaseEstimator):
             If X has other columns than in fit.
         """
         check_is_fitted(self)
-        array = validate_data(self, X, dtype=float, reset=False)
+        array = validate_X(self, X, reset=False)
         return _place(self.tree_.apply(array), self._order)
 
     def predict(self, X: Any) -> np.ndarray:

@@ -14,6 +14,7 @@ from sklearn.utils import Bunch, check_random_state
 from sklcausal._evaluation._judged import Judged, arms_of, read_judged
 from sklcausal._evaluation._scores import read_cluster
 from sklcausal.inference._averages import covariance_of_moves
+from sklcausal.utils._final_step import transform_to_final
 
 LOSSES = ("dr", "r")
 
@@ -170,6 +171,7 @@ default=None
         propensity=propensity,
         sample_weight=sample_weight,
         cluster=cluster,
+        seen=transform_to_final(estimator, X),
         **arms_of(estimator),
     )
     n = len(rows.study.t)

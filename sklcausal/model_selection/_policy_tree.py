@@ -12,9 +12,10 @@ import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metadata_routing import UNUSED
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from sklcausal._evaluation._judged import Judged, read_costs, read_judged
+from sklcausal._fit_data import validate_X
 from sklcausal.exceptions import TargetError
 from sklcausal.inference import InferenceResult
 from sklcausal.metrics import policy_value
@@ -175,7 +176,7 @@ class PolicyTree(BaseEstimator):
         ValueError
             If X or a parameter cannot be used.
         """
-        array = validate_data(self, X, dtype=float)
+        array = validate_X(self, X, reset=True)
         given = {"outcome_mean": outcome_mean, "propensity": propensity}
         given |= {"sample_weight": sample_weight, "cluster": cluster}
         rows = self._read(X, T, y, self.treatments, **given)
@@ -225,7 +226,7 @@ class PolicyTree(BaseEstimator):
             If X has other columns than in fit.
         """
         check_is_fitted(self)
-        array = validate_data(self, X, dtype=float, reset=False)
+        array = validate_X(self, X, reset=False)
         return self.tree_.assign(find_bins(array, self.thresholds_))
 
     def predict(self, X: Any) -> np.ndarray:

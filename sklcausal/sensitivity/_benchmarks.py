@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from sklearn.utils import _safe_indexing
 
-from sklcausal.sensitivity._elements import Elements, find_elements, find_fitted
+from sklcausal.sensitivity._elements import Elements, find_elements
 from sklcausal.sensitivity._refit import fan_out, fit, take_apart, unfitted
 from sklcausal.sensitivity._result import SensitivityResult
 from sklcausal.sensitivity._tables import format_table, to_pandas
+from sklcausal.utils._final_step import find_fitted
 
 
 class ConfounderBenchmarks:

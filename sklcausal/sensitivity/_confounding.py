@@ -11,14 +11,10 @@ import numpy as np
 
 from sklcausal._encoding import check_cluster, check_numbers, check_weights
 from sklcausal.exceptions import TargetError
-from sklcausal.sensitivity._elements import (
-    Elements,
-    average_elements,
-    find_elements,
-    find_fitted,
-)
+from sklcausal.sensitivity._elements import Elements, average_elements, find_elements
 from sklcausal.sensitivity._result import SensitivityResult
 from sklcausal.targets import as_column_array, check_lengths, check_same_index
+from sklcausal.utils._final_step import find_fitted
 
 
 def _read_columns(values: Any, name: str) -> np.ndarray:

@@ -12,9 +12,9 @@ import torch
 
 from sklcausal.exceptions import TargetError
 from sklcausal.inference import InferenceResult
-from sklcausal.sensitivity._elements import find_fitted
 from sklcausal.sensitivity._result import check_level
 from sklcausal.sensitivity._tables import format_table, to_pandas
+from sklcausal.utils._final_step import find_fitted
 
 KINDS = ("risk_ratio", "odds_ratio", "hazard_ratio", "risk_difference", "difference")
 RATIOS = KINDS[:3]

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.utils.validation import check_is_fitted
 
 from sklcausal._models._base import StructuralModel
 from sklcausal.exceptions import ModelError, OverlapWarning
@@ -21,7 +20,7 @@ from sklcausal.inference._averages import (
     covariance_of_moves,
     ratio_average,
 )
-from sklcausal.utils._final_step import final_step
+from sklcausal.utils._final_step import find_fitted
 
 TOLERANCE = 1e-6
 MAX_CHECKED = 1_000
@@ -137,27 +136,6 @@ def average_elements(
     estimate, move = ratio_average(columns, np.ones((len(psi), 1)), weight)
     covariance = covariance_of_moves([move], [np.arange(len(psi))], cluster)
     return Average(estimate, covariance, len(psi))
-
-
-def find_fitted(estimator: Any) -> Any:
-    """Find the fitted effect estimator behind searches and pipelines.
-
-    Parameters
-    ----------
-    estimator : estimator
-
-    Returns
-    -------
-    estimator
-    """
-    final = final_step(estimator)
-    if not hasattr(final, "effect"):
-        raise TypeError(
-            "`estimator` must be an effect estimator, or a pipeline or search that ends in one, "
-            f"got {type(final).__name__}"
-        )
-    check_is_fitted(final)
-    return final
 
 
 def find_elements(estimator: Any, T0: Any, T1: Any) -> Elements:

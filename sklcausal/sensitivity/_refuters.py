@@ -12,11 +12,10 @@ import numpy as np
 from sklearn.utils import _safe_indexing, check_random_state
 
 from sklcausal.exceptions import TargetError
-from sklcausal.sensitivity._elements import find_fitted
 from sklcausal.sensitivity._placebo_result import PlaceboOutcomeResult, PlaceboTreatmentResult
 from sklcausal.sensitivity._refit import fan_out, fit, take_apart, unfitted
 from sklcausal.targets import as_column_array, check_lengths
-from sklcausal.utils._final_step import transform_to_final
+from sklcausal.utils._final_step import find_fitted, transform_to_final
 
 SIMULATED = ("continuous", "binary", "count")
 

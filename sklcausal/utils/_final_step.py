@@ -6,7 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
 
 
 def final_step(estimator: Any) -> Any:
@@ -20,10 +22,12 @@ def final_step(estimator: Any) -> Any:
     Returns
     -------
     estimator
-        Itself, unless it is a search or a pipeline.
+        Itself, unless it is a search, a pipeline or frozen.
     """
     while True:
-        if hasattr(estimator, "best_estimator_"):
+        if isinstance(estimator, FrozenEstimator):
+            estimator = estimator.estimator
+        elif hasattr(estimator, "best_estimator_"):
             estimator = estimator.best_estimator_
         elif isinstance(estimator, Pipeline):
             estimator = estimator.steps[-1][1]
@@ -47,7 +51,9 @@ def transform_to_final(estimator: Any, X: Any) -> Any:
         What `final_step` gets to see.
     """
     while True:
-        if hasattr(estimator, "best_estimator_"):
+        if isinstance(estimator, FrozenEstimator):
+            estimator = estimator.estimator
+        elif hasattr(estimator, "best_estimator_"):
             estimator = estimator.best_estimator_
         elif isinstance(estimator, Pipeline):
             before = estimator[:-1]
@@ -55,3 +61,24 @@ def transform_to_final(estimator: Any, X: Any) -> Any:
             estimator = estimator.steps[-1][1]
         else:
             return X
+
+
+def find_fitted(estimator: Any) -> Any:
+    """Return the fitted effect estimator that a search or pipeline ends in.
+
+    Parameters
+    ----------
+    estimator : estimator
+
+    Returns
+    -------
+    estimator
+    """
+    final = final_step(estimator)
+    if not hasattr(final, "effect"):
+        raise TypeError(
+            "`estimator` must be an effect estimator, or a pipeline or search that ends in one, "
+            f"got {type(final).__name__}"
+        )
+    check_is_fitted(final)
+    return final

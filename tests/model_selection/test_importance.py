@@ -9,12 +9,14 @@ import pytest
 from _adapter import make_study, tiny
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import BaseEstimator
+from sklearn.compose import make_column_transformer
+from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from sklcausal import pack_targets
 from sklcausal.metrics import dr_loss, r_loss
-from sklcausal.model_selection import effect_importance
+from sklcausal.model_selection import EffectTree, PolicyTree, effect_importance
 from sklcausal.representation import TARNet
 
 
@@ -136,3 +138,25 @@ def test_clusters_that_are_copies_widen_the_error(study):
     assert_array_equal(found.importances, apart.importances)
     ratio = found.std_error[:2] / apart.std_error[:2]
     assert (ratio > 1.1).all() and (ratio < 2.05).all()
+
+
+def test_text_columns_before_a_pipeline_that_encodes_them():
+    X, T, y = make_study(n=200)
+    frame = pd.DataFrame(X, columns=list("abc")).assign(city=np.where(X[:, 0] > 0, "x", "y"))
+    encode = make_column_transformer((OneHotEncoder(), ["city"]), remainder="passthrough")
+    est = make_pipeline(encode, tiny(TARNet)).fit(frame, pack_targets(T, y))
+    found = effect_importance(est, frame, T, y, n_repeats=1, random_state=0)
+    assert found.feature_names.tolist() == ["a", "b", "c", "city"]
+    assert np.isfinite(found.importances).all()
+    with pytest.raises(ValueError, match=r"`X` must be numeric, got strings; encode them first"):
+        EffectTree.from_estimator(est, frame, T, y)
+
+
+@pytest.mark.parametrize("judge", [effect_importance, EffectTree.from_estimator])
+def test_what_cannot_be_judged(judge):
+    X, T, y = make_study(n=60)
+    with pytest.raises(NotFittedError, match="This TARNet instance is not fitted yet"):
+        judge(TARNet(), X, T, y)
+    tree = PolicyTree(max_depth=1).fit(X, T, y)
+    with pytest.raises(TypeError, match=r"must be a fitted effect estimator.*got PolicyTree"):
+        judge(tree, X, T, y)

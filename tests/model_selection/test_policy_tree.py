@@ -236,6 +236,8 @@ def test_ten_thousand_rows_are_quick():
         ({"min_samples_leaf": 0.7}, {}, "min_samples_leaf"),
         ({"costs": {"x": 1}}, {}, r"`costs` must name arms among \[0, 1, 2\], got \['x'\]"),
         ({"costs": [1.0]}, {}, "`costs` must hold a finite number for each of the arms"),
+        ({"costs": ["a", "b", "c"]}, {}, "`costs` must hold a finite number for each of the arms"),
+        ({}, {"X": np.full((300, 3), "a")}, "`X` must be numeric, got strings"),
         ({}, {"y": np.ones((300, 2))}, "`y` must hold one outcome"),
         ({}, {"T": np.zeros(300)}, "`T` must have at least 2 levels"),
         ({}, {"X": np.full((300, 3), np.nan)}, "Input X contains NaN"),
@@ -256,6 +258,9 @@ def test_not_fitted_and_unknown_arms():
     tree = PolicyTree().fit(X, T, y, **known)
     with pytest.raises(TargetError, match="must be one of"):
         tree.value(X, T + 5, y)
+    named = PolicyTree().fit(X, np.array(["a", "b", "c"])[T], y)
+    with pytest.raises(TargetError, match="at least cv=5 rows of every arm, got 2 of 'a'"):
+        named.value(X[:12], np.repeat(["a", "b", "c"], [2, 5, 5]), y[:12])
 
 
 def test_brute_force_helper_counts_all_trees():
