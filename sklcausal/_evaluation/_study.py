@@ -76,6 +76,19 @@ class Study:
             return names
         return [f"{name}: y{m}" for name in names for m in range(self.y.shape[1])]
 
+    def name_single(self, title: str) -> str:
+        """Say in a title what is compared, where no row of the table does.
+
+        Parameters
+        ----------
+        title : str
+
+        Returns
+        -------
+        str
+        """
+        return title if len(self.column_names()) > 1 else f"{title}: {self.names[0]}"
+
     def read_effect(self, effect: Any, name: str = "effect") -> np.ndarray:
         """Read predicted effects.
 

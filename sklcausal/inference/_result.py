@@ -15,6 +15,7 @@ from sklcausal.exceptions import ModelError
 from sklcausal.inference._averages import Average
 from sklcausal.utils._frames import make_frame
 
+DIGITS = {"std_error": ".3g", "z": ".2f", "p": ".3f"}
 N_DRAWS = 20_000
 
 
@@ -279,13 +280,15 @@ class InferenceResult:
         str
             Table as text.
         """
+        low, high = f"[{100 * alpha / 2:g}%", f"{100 * (1 - alpha / 2):g}%]"
+        heads = {"target": "", "std_error": "std. err.", "low": low, "high": high}
         table = self.table(alpha)
-        bounds = [f"[{100 * alpha / 2:g}%", f"{100 * (1 - alpha / 2):g}%]"]
-        head = ["", "estimate", "std. err.", "z", "p", *bounds]
-        rows = [
-            [name, f"{e:.4g}", f"{s:.3g}", f"{z:.2f}", f"{p:.3f}", f"{lo:.4g}", f"{hi:.4g}"]
-            for name, e, s, z, p, lo, hi in zip(*table.values(), strict=True)
+        head = [heads.get(column, column) for column in table]
+        columns = [
+            values if column == "target" else [f"{v:{DIGITS.get(column, '.4g')}}" for v in values]
+            for column, values in table.items()
         ]
+        rows = [list(row) for row in zip(*columns, strict=True)]
         widths = [max(len(r[c]) for r in [head, *rows]) for c in range(len(head))]
         lines = [
             "  ".join(

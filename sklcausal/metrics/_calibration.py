@@ -63,6 +63,23 @@ class GroupEffects(InferenceResult):
         super().__init__(*args, **kwargs)
         self.predicted = predicted
 
+    def table(self, alpha: float = 0.05) -> dict[str, list[Any]]:
+        """Collect the columns of the summary, predictions before estimates.
+
+        Parameters
+        ----------
+        alpha : float, default=0.05
+            One minus the confidence level.
+
+        Returns
+        -------
+        dict of str to list
+            Columns by name.
+        """
+        columns = super().table(alpha)
+        target = columns.pop("target")
+        return {"target": target, "predicted": self.predicted.tolist(), **columns}
+
     def __getitem__(self, key: Any) -> GroupEffects:
         """Return some of the groups.
 
@@ -187,7 +204,7 @@ def gates(
         np.concatenate(estimates),
         covariance,
         names,
-        "Average effects of groups by predicted effect",
+        study.name_single("Average effects of groups by predicted effect"),
         len(move),
         moves=move,
         predicted=np.concatenate(predicted),
@@ -276,7 +293,7 @@ def calibration_slope(
         names += [f"{prefix}average effect", f"{prefix}slope"]
     move = np.hstack(moves)
     covariance = covariance_of(move, study, cluster, propensity is None)
-    title = "Calibration of predicted effects"
+    title = study.name_single("Calibration of predicted effects")
     return InferenceResult(
         np.concatenate(estimates), covariance, names, title, len(move), moves=move
     )

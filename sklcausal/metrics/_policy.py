@@ -92,10 +92,11 @@ n_contrasts, n_outcomes), or None, default=None
     value = np.take_along_axis(scores, chosen[:, None], axis=1)[:, 0]
     base = scores[np.arange(len(other)), other]
     names = study.column_names(["policy", "baseline", "gain"])
+    title = "Value of a policy"
+    if (other == other[0]).all():
+        title += f" against {study.treatments.labels[other[0]]!r} for everybody"
     values = np.hstack([value, base, value - base])
     estimate = study.weight @ values
     moves = study.weight[:, None] * (values - estimate)
     covariance = covariance_of(moves, study, cluster, propensity is None)
-    return InferenceResult(
-        estimate, covariance, names, "Value of a policy", len(values), moves=moves
-    )
+    return InferenceResult(estimate, covariance, names, title, len(values), moves=moves)

@@ -46,6 +46,8 @@ class PolicyTree(BaseEstimator):
         What it costs to give one person each arm, in outcome units. Every value is less costs.
     treatments : sequence of labels or None, default=None
         All arms; None takes them from T, sorted.
+    control : label or None, default=None
+        Arm that the policy is compared with; None takes the first.
     clip : float, default=0.01
         Smallest probability that is divided by.
     random_state : int, RandomState instance or None, default=0
@@ -109,6 +111,7 @@ class PolicyTree(BaseEstimator):
         "n_thresholds": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "costs": "no_validation",
         "treatments": ["array-like", None],
+        "control": "no_validation",
         "clip": [Interval(Real, 0, 0.5, closed="left")],
         "random_state": ["random_state"],
     }
@@ -121,6 +124,7 @@ class PolicyTree(BaseEstimator):
         n_thresholds: int | str = "auto",
         costs: Any = None,
         treatments: Any = None,
+        control: Any = None,
         clip: float = 0.01,
         random_state: Any = 0,
     ):
@@ -129,6 +133,7 @@ class PolicyTree(BaseEstimator):
         self.n_thresholds = n_thresholds
         self.costs = costs
         self.treatments = treatments
+        self.control = control
         self.clip = clip
         self.random_state = random_state
 
@@ -198,7 +203,15 @@ class PolicyTree(BaseEstimator):
         return self
 
     def _read(self, X: Any, T: Any, y: Any, treatments: Any, **given: Any) -> Judged:
-        rows = read_judged(X, T, y, treatments=treatments, random_state=self.random_state, **given)
+        rows = read_judged(
+            X,
+            T,
+            y,
+            treatments=treatments,
+            control=self.control,
+            random_state=self.random_state,
+            **given,
+        )
         if rows.study.y.shape[1] != 1:
             raise TargetError(
                 f"`y` must hold one outcome, such as a sum of several, got {rows.study.y.shape[1]}"
@@ -275,7 +288,7 @@ class PolicyTree(BaseEstimator):
         y : array-like of shape (n_samples,)
             Outcomes.
         baseline : label or array-like of shape (n_samples,), or None, default=None
-            What it is compared with; None is the first arm for everybody.
+            What it is compared with; None is the control for everybody.
         outcome_mean, propensity, sample_weight : array-like or None, default=None
             As in `fit`.
         cluster : array-like of shape (n_samples,) or None, default=None
@@ -308,6 +321,7 @@ class PolicyTree(BaseEstimator):
             outcome_mean=rows.outcome_mean[:, :, 0],
             propensity=rows.propensity,
             treatments=labels,
+            control=self.control,
             clip=self.clip,
             sample_weight=rows.study.weight,
             cluster=rows.cluster,
