@@ -201,6 +201,9 @@ def prefix_curve(rows: Comparison, kind: str, empty: str) -> tuple[np.ndarray, n
         last = np.append(np.flatnonzero(differs), len(score) - 1)
     treated, y = rows.treated[order], rows.y[order]
 
+    # given propensities, who is likely to be treated must not count for more
+    counts_treated = kind == "qini" and rows.inverse is None
+
     def total(values: np.ndarray) -> np.ndarray:
         return np.cumsum(values)[last]
 
@@ -225,11 +228,13 @@ def prefix_curve(rows: Comparison, kind: str, empty: str) -> tuple[np.ndarray, n
     lift = gain[1:]
     _divide(y_treated, w_treated, lift)
     lift -= _divide(y_others, w_others, y_others)
-    lift *= n_all[1:] if kind == "uplift" else n_treated
+    lift *= n_treated if counts_treated else n_all[1:]
+    if kind == "qini" and not counts_treated:
+        lift *= n_treated[-1] / n_all[-1]
     if empty == "interpolate":
         # nobody treated is no gain among the treated, but says nothing of the lift
-        known = w_others if kind == "qini" else np.minimum(w_treated, w_others)
-        _bridge(n_all[1:], lift, known > 0, kind)
+        known = w_others if counts_treated else np.minimum(w_treated, w_others)
+        _bridge(n_all[1:], lift, known > 0, 1 if counts_treated else 2)
     return n_all, gain
 
 
@@ -241,11 +246,10 @@ def _divide(total: np.ndarray, weight: np.ndarray, out: np.ndarray) -> np.ndarra
     return out
 
 
-def _bridge(n_all: np.ndarray, gain: np.ndarray, known: np.ndarray, kind: str) -> None:
-    """Draw a line to the first prefix that tells: of the lift, or of the gain itself."""
+def _bridge(n_all: np.ndarray, gain: np.ndarray, known: np.ndarray, power: int) -> None:
+    """Draw a line to the first prefix that tells: of the gain itself, or, by 2, of the lift."""
     first = int(known.argmax())
-    share = n_all[:first] / n_all[first]
-    gain[:first] = gain[first] * (share**2 if kind == "uplift" else share)
+    gain[:first] = gain[first] * (n_all[:first] / n_all[first]) ** power
 
 
 def perfect_order(rows: Comparison, kind: str) -> Comparison:

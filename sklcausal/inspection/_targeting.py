@@ -48,7 +48,10 @@ def _half_sums(
     people = np.ones(len(unit)) if rows.weight is None else rows.weight
     weight = people if rows.inverse is None else rows.inverse
     arms = np.stack([rows.treated, ~rows.treated], axis=1) * weight[:, None]
-    parts = [people[:, None], (people * rows.treated)[:, None], arms, arms * rows.y[:, None]]
+    treated = people * rows.treated
+    if rows.inverse is not None:
+        treated = people * (treated.sum() / people.sum())
+    parts = [people[:, None], treated[:, None], arms, arms * rows.y[:, None]]
     if spent is not None:
         parts.append(arms * spent.y[:, None])
     values = np.hstack(parts)
@@ -66,28 +69,30 @@ def _half_sums(
     return np.concatenate(sums).reshape(len(drawn), N_BLOCKS, n_parts).cumsum(axis=1)
 
 
-def _half_gain(sums: np.ndarray, outcome: np.ndarray, kind: str) -> np.ndarray:
+def _half_gain(
+    sums: np.ndarray, outcome: np.ndarray, kind: str, counts_treated: bool
+) -> np.ndarray:
     """Compute the gain of each half sample per person, shape (n_draws, N_BLOCKS)."""
     people, treated, arms = sums[..., 0], sums[..., 1], sums[..., 2:4]
     means = np.divide(outcome, arms, out=np.zeros_like(outcome), where=arms > 0)
     gain = (means[..., 0] - means[..., 1]) * (people if kind == "uplift" else treated)
-    known = arms[..., 1] > 0 if kind == "qini" else arms.min(axis=-1) > 0
+    known = arms[..., 1] > 0 if counts_treated else arms.min(axis=-1) > 0
     # towards the first prefix that tells of both arms, a line of the lift, or of the gain itself
     first = known.argmax(axis=1)[:, None]
     start, height = (np.take_along_axis(own, first, axis=1) for own in (people, gain))
-    line = height * (people / start) ** (2 if kind == "uplift" else 1)
+    line = height * (people / start) ** (1 if counts_treated else 2)
     return np.where(np.arange(N_BLOCKS) < first, line, gain) / people[:, -1:]
 
 
 def _half_errors(
-    sums: np.ndarray, kind: str, height: np.ndarray, total: float
+    sums: np.ndarray, kind: str, counts_treated: bool, height: np.ndarray, total: float
 ) -> tuple[np.ndarray, float] | None:
     """Compute standard errors of heights at `SHARES` and of the area; None if they cannot."""
     sums = sums[(sums[:, -1, 2:4] > 0).all(axis=1)]
-    gain, x = _half_gain(sums, sums[..., 4:6], kind), sums[..., 0] / sums[:, -1:, 0]
+    gain, x = _half_gain(sums, sums[..., 4:6], kind, counts_treated), sums[..., 0] / sums[:, -1:, 0]
     has_cost = sums.shape[2] > 6
     if has_cost:
-        spent = _half_gain(sums, sums[..., 6:8], kind)
+        spent = _half_gain(sums, sums[..., 6:8], kind, counts_treated)
         rises = spent[:, -1] > 0
         gain, spent = gain[rises], spent[rises]
         x = np.maximum.accumulate(spent, axis=1) / spent[:, -1:]
@@ -341,5 +346,6 @@ class Targeting:
             study = self.study
             compared = np.flatnonzero((study.t == arm) | (study.t == study.treatments.control))
             sums = _half_sums(rows, spent, halves[0][compared], halves[1])
-            errors = _half_errors(sums, kind, height, total)
+            counts_treated = kind == "qini" and rows.inverse is None
+            errors = _half_errors(sums, kind, counts_treated, height, total)
         return self._curve(name, contrast, (x, y), (height, size), errors)

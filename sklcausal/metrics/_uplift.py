@@ -203,7 +203,9 @@ def qini_curve(
     """Compute the Qini curve: the gain among the treated from targeting large effects first.
 
     After the first n rows it is the number of treated among them times the difference of mean
-    outcomes between the treated and the others.
+    outcomes between the treated and the others. With propensities it is the share of treated
+    among all rows times n times that difference: else rankings would gain by putting those first
+    who were likely to be treated.
 
     Parameters
     ----------
@@ -269,7 +271,8 @@ def qini_score(
     {y}
     {effect}
     normalize : {'perfect', 'total'} or None, default=None
-        None: area per person, in outcome units. 'perfect': divided by the area of a perfect
+        None: area per person, in outcome units, the share of treated times that of `auuc_score`
+        if it does not depend on the ranking. 'perfect': divided by the area of a perfect
         ranking; needs outcomes of 0 and 1. 'total': mean distance over all prefixes, divided by
         the size of the total gain.
     multiarm : {'each', 'best'}, default='each'

@@ -25,6 +25,7 @@ CURVES = {"uplift": uplift_curve, "qini": qini_curve}
 def prefix_loop(T, y, score, kind, weight=None, inverse=None, empty="zero"):
     """Sum up prefix by prefix, in plain Python."""
     weight = np.ones(len(y)) if weight is None else weight
+    share = None if inverse is None else weight[T == 1].sum() / weight.sum()
     inverse = weight if inverse is None else weight * inverse
     levels = sorted(set(score), reverse=True)
     n, gain = [0.0], [0.0]
@@ -36,7 +37,9 @@ def prefix_loop(T, y, score, kind, weight=None, inverse=None, empty="zero"):
             else 0.0
             for a in (0, 1)
         ]
-        size = weight[top].sum() if kind == "uplift" else weight[top & (T == 1)].sum()
+        size = weight[top].sum()
+        if kind == "qini":
+            size = weight[top & (T == 1)].sum() if share is None else share * size
         n.append(weight[top].sum())
         gain.append(size * (mean[1] - mean[0]))
     return np.array(n), np.array(gain)
@@ -145,6 +148,20 @@ def test_propensities_undo_confounding():
     assert abs(uplift_curve(arm, y, rng.normal(size=100_000))[1][-1] / 100_000) > 1
     gain = uplift_curve(arm, y, rng.normal(size=100_000), propensity=e)[1] / 100_000
     assert np.abs(gain).max() < 0.05
+
+
+def test_qini_does_not_reward_putting_the_likely_treated_first():
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=50_000)
+    e = 1 / (1 + np.exp(-1.5 * x))
+    arm = (rng.random(50_000) < e).astype(int)
+    y = 3 * arm + rng.normal(size=50_000)  # the same effect for everybody
+    for score in (x, -x):
+        assert abs(qini_score(arm, y, score, propensity=e)) < 0.02
+        assert abs(qini_score(arm, y, score, propensity=e, normalize="total")) < 0.02
+    share = arm.mean()
+    found = [metric(arm, y, x, propensity=e) for metric in (qini_score, auuc_score)]
+    assert_allclose(found[0], share * found[1], rtol=1e-6)
 
 
 def three_arms(n=6000, seed=4):
