@@ -15,7 +15,7 @@ from sklearn.utils.validation import _num_samples, check_is_fitted
 from sklcausal._encoding import Treatments
 from sklcausal._evaluation._nuisances import as_numbers, cross_fit_nuisances
 from sklcausal._evaluation._scores import arm_scores, contrast_scores
-from sklcausal._evaluation._study import Study, read_outcome_mean, read_propensity, read_study
+from sklcausal._evaluation._study import Study, read_outcome_mean, read_probabilities, read_study
 from sklcausal.exceptions import TargetError
 from sklcausal.targets import (
     as_column_array,
@@ -169,6 +169,8 @@ def read_costs(costs: Any, labels: np.ndarray) -> np.ndarray:
     if costs is None:
         return np.zeros(len(labels))
     arms = labels.tolist()
+    if hasattr(costs, "to_dict"):  # a pandas series
+        costs = costs.to_dict()
     if isinstance(costs, Mapping):
         unknown = [label for label in costs if label not in arms]
         if unknown:
@@ -225,6 +227,7 @@ def read_judged(
     Judged
     """
     check_same_index(X=X, T=T, y=y, sample_weight=sample_weight, cluster=cluster)
+    check_same_index(X=X, outcome_mean=outcome_mean, propensity=propensity)
     fields = separate(T, y)
     check_lengths({"X": range(_num_samples(X)), "T": fields.T, "y": fields.y})
     given = {"propensity": propensity, "cluster": cluster}
@@ -255,7 +258,7 @@ def read_judged(
     return Judged(
         study,
         np.array(read_outcome_mean(found.outcome_mean, study)),
-        np.array(read_propensity(found.propensity, study, np.finfo(float).tiny)),
+        np.array(read_probabilities(found.propensity, study)),
         given["cluster"],
     )
 

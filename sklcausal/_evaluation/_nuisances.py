@@ -15,8 +15,9 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch, _safe_indexing, check_random_state
 
+from sklcausal._encoding import shorten
 from sklcausal._evaluation._scores import read_cluster
-from sklcausal._evaluation._study import Study, read_propensity, read_study
+from sklcausal._evaluation._study import Study, read_probabilities, read_study
 from sklcausal._folds import assign_folds
 from sklcausal.exceptions import TargetError
 from sklcausal.targets import (
@@ -206,9 +207,10 @@ def as_numbers(y: np.ndarray) -> np.ndarray:
     columns = []
     for column in y.reshape(len(y), -1).T:
         levels, codes = np.unique(column, return_inverse=True)
-        if len(levels) > 2:
+        if len(levels) != 2:
             raise TargetError(
-                f"`y` must hold numbers or two strings, got {len(levels)} different strings"
+                "`y` must hold numbers or two different strings, got "
+                f"{shorten(levels.tolist())}; 0 and 1 in place of strings always work"
             )
         columns.append(codes.astype(float))
     return np.stack(columns, axis=1).reshape(y.shape)
@@ -289,7 +291,7 @@ def cross_fit_nuisances(
     study = read_study(T, y, treatments, None, sample_weight)
     rows = X if hasattr(X, "shape") else np.asarray(X)
     check_lengths({"X": range(rows.shape[0]), "T": study.t})
-    known = None if propensity is None else read_propensity(propensity, study, 0.0)
+    known = None if propensity is None else read_probabilities(propensity, study)
     rng = check_random_state(random_state)
     folds = check_folds(cv, study, read_cluster(cluster, study), rng.randint(2**31 - 1))
     models = _models(study, outcome_model, propensity_model, rng.randint(2**31 - 1))

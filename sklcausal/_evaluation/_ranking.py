@@ -17,6 +17,7 @@ from sklcausal._evaluation._study import Study
 
 MAX_CELLS = 10_000_000  # of draws times rows at a time
 MIN_UNITS = 4  # rows or clusters, two to a half
+ROUNDING = 1e-11  # of the largest mean of a first part of the rows
 
 
 @dataclass(frozen=True)
@@ -157,8 +158,8 @@ def area_of(weight: np.ndarray, score: np.ndarray, target: str) -> np.ndarray:
     """
     total = weight[:, -1:]
     own = np.diff(weight, axis=1, prepend=0.0)
-    toc = np.divide(score, weight, out=np.zeros_like(score), where=weight > 0)
-    toc -= score[:, -1:] / total
+    mean = np.divide(score, weight, out=np.zeros_like(score), where=weight > 0)
+    toc = _above(mean, score[:, -1:] / total)
     if target == "qini":
         toc *= weight / total
     return (own * toc).sum(axis=1, keepdims=True) / total
@@ -196,7 +197,13 @@ def toc_at(weight: np.ndarray, score: np.ndarray, shares: np.ndarray) -> np.ndar
     -------
     ndarray of shape (n_draws, n_shares)
     """
-    return gain_at(weight, score, shares) / shares - (score[:, -1] / weight[:, -1])[:, None]
+    return _above(gain_at(weight, score, shares) / shares, score[:, -1:] / weight[:, -1:])
+
+
+def _above(mean: np.ndarray, everybody: np.ndarray) -> np.ndarray:
+    """Subtract the mean of everybody, without what rounding leaves of equal numbers."""
+    size = np.abs(mean).max(axis=1, keepdims=True)
+    return np.where(np.abs(mean - everybody) <= ROUNDING * size, 0.0, mean - everybody)
 
 
 def half_samples(

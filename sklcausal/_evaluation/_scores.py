@@ -52,6 +52,56 @@ def contrast_scores(study: Study, scores: np.ndarray) -> np.ndarray:
     return scores[:, study.others] - scores[:, [study.treatments.control]]
 
 
+def average_groups(
+    group: np.ndarray, values: np.ndarray, weight: np.ndarray, cluster: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Average values within groups.
+
+    Parameters
+    ----------
+    group : ndarray of int of shape (n_samples,)
+        None of them empty.
+    values : ndarray of shape (n_samples,)
+    weight : ndarray of shape (n_samples,)
+        With a positive sum in each group.
+    cluster : ndarray of int of shape (n_samples,) or None
+
+    Returns
+    -------
+    mean : ndarray of shape (n_groups,)
+    moves : ndarray of shape (n_samples, n_groups)
+        How far each row moves each mean, times what makes the covariance of `covariance_of`
+        one with m / (m - 1) for a group of m rows or clusters.
+    share : ndarray of shape (n_samples, n_groups)
+        Weights of rows in their groups, which sum to 1 in each.
+    """
+    share = np.eye(int(group.max()) + 1)[group] * weight[:, None]
+    share /= share.sum(axis=0)
+    mean = share.T @ values
+    counts = count_units(group, weight, cluster)
+    n = len(group) if cluster is None else len(np.unique(cluster))
+    small = np.sqrt(counts / np.maximum(counts - 1, 1) * (n - 1) / n)
+    return mean, small * share * (values[:, None] - mean), share
+
+
+def count_units(group: np.ndarray, weight: np.ndarray, cluster: np.ndarray | None) -> np.ndarray:
+    """Count the rows with weight, or the clusters, of each group.
+
+    Parameters
+    ----------
+    group : ndarray of int of shape (n_samples,)
+    weight : ndarray of shape (n_samples,)
+    cluster : ndarray of int of shape (n_samples,) or None
+
+    Returns
+    -------
+    ndarray of int of shape (n_groups,)
+    """
+    units = np.arange(len(group)) if cluster is None else cluster
+    pairs = np.unique(np.stack([group, units])[:, weight > 0], axis=1)[0]
+    return np.bincount(pairs, minlength=int(group.max()) + 1)
+
+
 def read_cluster(cluster: Any, study: Study) -> np.ndarray | None:
     """Read labels of clusters.
 

@@ -216,24 +216,19 @@ def _levels(arms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return levels, places
 
 
-def read_propensity(propensity: Any, study: Study, clip: float) -> np.ndarray:
-    """Read the probability of each arm, or take the shares of a randomised trial.
+def read_probabilities(propensity: Any, study: Study) -> np.ndarray:
+    """Read the probability of each arm as it comes, or take the shares of a randomised trial.
 
     Parameters
     ----------
     propensity : array-like of shape (n_samples, n_arms) or (n_samples,), or None
-        A single column is that of the second arm of two. None takes the weighted share of each
-        arm.
+        As in `read_propensity`.
     study : Study
-    clip : float
-        Smallest probability that is used.
 
     Returns
     -------
     ndarray of float of shape (n_samples, n_arms)
     """
-    if isinstance(clip, bool) or not isinstance(clip, (int, float)) or not 0 <= clip < 0.5:
-        raise ValueError(f"`clip` must be a number from 0 to below 0.5, got {clip!r}")
     n, n_arms = len(study.t), study.treatments.n_arms
     if propensity is None:
         share = np.bincount(study.t, study.weight, minlength=n_arms)
@@ -254,7 +249,31 @@ def read_propensity(propensity: Any, study: Study, clip: float) -> np.ndarray:
     worst = np.abs(array.sum(axis=1) - 1).max()
     if worst > 1e-4:
         raise ValueError(f"`propensity` must sum to 1 in every row, got a sum off by {worst:.3g}")
-    own = array[np.arange(n), study.t]
+    return array
+
+
+def read_propensity(propensity: Any, study: Study, clip: float) -> np.ndarray:
+    """Read the probability of each arm, or take the shares of a randomised trial.
+
+    Parameters
+    ----------
+    propensity : array-like of shape (n_samples, n_arms) or (n_samples,), or None
+        A single column is that of the second arm of two. None takes the weighted share of each
+        arm.
+    study : Study
+    clip : float
+        Smallest probability that is used.
+
+    Returns
+    -------
+    ndarray of float of shape (n_samples, n_arms)
+    """
+    if isinstance(clip, bool) or not isinstance(clip, (int, float)) or not 0 <= clip < 0.5:
+        raise ValueError(f"`clip` must be a number from 0 to below 0.5, got {clip!r}")
+    if propensity is None:
+        return read_probabilities(None, study)
+    array = read_probabilities(propensity, study)
+    own = array[np.arange(len(array)), study.t]
     if clip == 0 and (own == 0).any():
         raise ValueError(
             "`propensity` of the arm that was received must be above 0, got 0 in row "

@@ -171,7 +171,8 @@ def standardized_differences(
     elif weight is not None:
         after = before * _read_balancing(weight, len(codes))
     # between 0 and 1 neither squares nor differences lose what the units of a column would
-    low, high = numbers.min(axis=0), numbers.max(axis=0)
+    seen = numbers[before > 0]
+    low, high = seen.min(axis=0), seen.max(axis=0)
     scaled = (numbers - low) / np.where(high > low, high - low, 1.0)
     mean, variance = _moments(scaled, codes, known.n_arms, before)
     if after is not before:

@@ -13,7 +13,6 @@ import numpy as np
 
 from sklcausal._evaluation._study import read_study
 from sklcausal.inference import InferenceResult
-from sklcausal.inspection._columns import find_position
 from sklcausal.inspection._plotting import BLACK, curve_style, import_pyplot
 from sklcausal.inspection._reading import (
     check_alpha,
@@ -35,6 +34,7 @@ from sklcausal.inspection._series import (
 )
 from sklcausal.metrics import calibration_slope, gates
 from sklcausal.utils._blurbs import fill_docs
+from sklcausal.utils._positions import find_position
 
 FIRST_GROUP = re.compile(r"group 1 of \d+$")
 DIAGONAL = "Perfect calibration"

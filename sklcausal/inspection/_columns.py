@@ -13,37 +13,12 @@ from sklearn.utils import _safe_indexing
 
 from sklcausal.exceptions import TargetError
 from sklcausal.targets import as_column_array, check_lengths
+from sklcausal.utils._positions import find_position
 
 MAX_NUMERIC_LEVELS = 10
 MAX_LABELS = 20
 MIN_ROWS_PER_LEVEL = 20
 TAIL = 0.025  # share of long intervals that may be cut at the edge of the picture
-
-
-def find_position(choice: Any, names: Any, argument: str) -> int:
-    """Find a position from a position or a name.
-
-    Parameters
-    ----------
-    choice : int or str
-    names : sequence of str
-    argument : str
-        Name of the argument, for the message.
-
-    Returns
-    -------
-    int
-    """
-    names = [str(name) for name in names]
-    if isinstance(choice, str) and choice in names:
-        return names.index(choice)
-    is_position = isinstance(choice, (int, np.integer)) and not isinstance(choice, bool)
-    if is_position and 0 <= int(choice) < len(names):
-        return int(choice)
-    raise ValueError(
-        f"`{argument}` must be a position from 0 to {len(names) - 1} or one of {names}, "
-        f"got {choice!r}"
-    )
 
 
 def take_feature(X: Any, feature: Any) -> tuple[Any, str]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sklcausal.inference import InferenceResult
-from sklcausal.inspection._columns import MAX_LABELS, check_curve, find_position, thin
+from sklcausal.inspection._columns import MAX_LABELS, check_curve, thin
 from sklcausal.inspection._plotting import (
     BLACK,
     BLUE,
@@ -22,6 +22,7 @@ from sklcausal.inspection._plotting import (
     tidy,
     unwrap,
 )
+from sklcausal.utils._positions import find_position
 
 MAX_MARKERS = 12
 MAX_RUG = 400

@@ -10,12 +10,7 @@ from typing import Any
 import numpy as np
 
 from sklcausal.exceptions import IntervalNotAvailableError
-from sklcausal.inspection._columns import (
-    check_positive,
-    find_position,
-    place_rows,
-    take_feature,
-)
+from sklcausal.inspection._columns import check_positive, place_rows, take_feature
 from sklcausal.inspection._effect_panel import (
     EffectPanel,
     check_grid,
@@ -31,6 +26,7 @@ from sklcausal.inspection._plotting import (
     tidy,
     unwrap,
 )
+from sklcausal.utils._positions import find_position
 
 PANEL_WIDTH = 26  # characters
 MAX_ALIGNED = 4  # outcomes that stand side by side, a row for each contrast

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sklcausal.exceptions import IntervalNotAvailableError
-from sklcausal.inspection._columns import check_diagnostics, check_positive, find_position
+from sklcausal.inspection._columns import check_diagnostics, check_positive
 from sklcausal.inspection._plotting import (
     BLACK,
     BLUE,
@@ -28,6 +28,7 @@ from sklcausal.inspection._plotting import (
     unwrap,
     write_heads,
 )
+from sklcausal.utils._positions import find_position
 
 HISTOGRAM = {"facecolor": SKY_BLUE, "edgecolor": BLACK, "linewidth": 0.6, "fill": True}
 BALANCE_TITLE = "Are the covariates balanced?"

@@ -18,7 +18,6 @@ from sklcausal._evaluation._nuisances import as_numbers
 from sklcausal._evaluation._scores import covariance_of
 from sklcausal._evaluation._study import Study
 from sklcausal.exceptions import TargetError
-from sklcausal.inspection._columns import find_position
 from sklcausal.inspection._plotting import unwrap
 from sklcausal.metrics import cross_fit_nuisances, roi_score
 from sklcausal.targets import (
@@ -28,6 +27,7 @@ from sklcausal.targets import (
     pack_targets,
     unpack_targets,
 )
+from sklcausal.utils._positions import find_position
 
 GIVEN = ("outcome_mean", "propensity")
 POLICY_SHARES = np.linspace(0, 1, 101)
@@ -307,6 +307,8 @@ def evaluate_policy(
         treated = np.clip((POLICY_SHARES[own] - before) / mass, 0, 1)
         values = base[:, None] + treated * gain[:, None]
         value[own] = study.weight @ values
+        if alpha is None:
+            continue
         moves = study.weight[:, None] * (values - value[own])
         error[own] = np.sqrt(np.diag(covariance_of(moves, study, cluster, is_randomised)))
     top = int(value.argmax())

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sklcausal.inspection._columns import check_positive, find_position
+from sklcausal.inspection._columns import check_positive
 from sklcausal.inspection._plotting import (
     BLACK,
     VERMILION,
@@ -28,6 +28,7 @@ from sklcausal.inspection._sensitivity_contours import (
     write_number,
 )
 from sklcausal.sensitivity import ConfounderBenchmarks, SensitivityResult, sensitivity_analysis
+from sklcausal.utils._positions import find_position
 
 VALUES = ("bound", "interval")
 GREY = "#666666"

@@ -48,10 +48,7 @@ def _half_sums(
     people = np.ones(len(unit)) if rows.weight is None else rows.weight
     weight = people if rows.inverse is None else rows.inverse
     arms = np.stack([rows.treated, ~rows.treated], axis=1) * weight[:, None]
-    treated = people * rows.treated
-    if rows.inverse is not None:
-        treated = people * (treated.sum() / people.sum())
-    parts = [people[:, None], treated[:, None], arms, arms * rows.y[:, None]]
+    parts = [people[:, None], (people * rows.treated)[:, None], arms, arms * rows.y[:, None]]
     if spent is not None:
         parts.append(arms * spent.y[:, None])
     values = np.hstack(parts)
@@ -75,6 +72,8 @@ def _half_gain(
     """Compute the gain of each half sample per person, shape (n_draws, N_BLOCKS)."""
     people, treated, arms = sums[..., 0], sums[..., 1], sums[..., 2:4]
     means = np.divide(outcome, arms, out=np.zeros_like(outcome), where=arms > 0)
+    if not counts_treated:
+        treated = people * (treated[:, -1:] / people[:, -1:])
     gain = (means[..., 0] - means[..., 1]) * (people if kind == "uplift" else treated)
     known = arms[..., 1] > 0 if counts_treated else arms.min(axis=-1) > 0
     # towards the first prefix that tells of both arms, a line of the lift, or of the gain itself
@@ -89,7 +88,10 @@ def _half_errors(
 ) -> tuple[np.ndarray, float] | None:
     """Compute standard errors of heights at `SHARES` and of the area; None if they cannot."""
     sums = sums[(sums[:, -1, 2:4] > 0).all(axis=1)]
-    gain, x = _half_gain(sums, sums[..., 4:6], kind, counts_treated), sums[..., 0] / sums[:, -1:, 0]
+    gain, x = (
+        _half_gain(sums, sums[..., 4:6], kind, counts_treated),
+        sums[..., 0] / sums[:, -1:, 0],
+    )
     has_cost = sums.shape[2] > 6
     if has_cost:
         spent = _half_gain(sums, sums[..., 6:8], kind, counts_treated)

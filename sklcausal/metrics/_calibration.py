@@ -8,7 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from sklcausal._evaluation._scores import arm_scores, contrast_scores, covariance_of, read_cluster
+from sklcausal._evaluation._scores import (
+    arm_scores,
+    average_groups,
+    contrast_scores,
+    count_units,
+    covariance_of,
+    read_cluster,
+)
 from sklcausal._evaluation._study import Study, read_study
 from sklcausal.inference import InferenceResult
 from sklcausal.utils._blurbs import fill_docs
@@ -28,9 +35,7 @@ def _groups(effect: np.ndarray, weight: np.ndarray, n_groups: int) -> np.ndarray
 def _check_sizes(
     group: np.ndarray, study: Study, n_groups: int, cluster: np.ndarray | None
 ) -> None:
-    units = np.arange(len(group)) if cluster is None else cluster
-    pairs = np.unique(np.stack([group, units]), axis=1)[0]
-    smallest = int(np.bincount(pairs).min())
+    smallest = int(count_units(group, study.weight, cluster).min())
     if smallest < MIN_ROWS:
         what = "rows" if cluster is None else "clusters"
         raise ValueError(
@@ -181,20 +186,15 @@ def gates(
     study = read_study(T, y, treatments, control, sample_weight)
     predictions = study.read_effect(effect)
     scores = contrast_scores(study, arm_scores(study, outcome_mean, propensity, clip))
-    columns = list(np.ndindex(*predictions.shape[1:]))
+    columns, clusters = list(np.ndindex(*predictions.shape[1:])), read_cluster(cluster, study)
     estimates, moves, predicted, names = [], [], [], []
     for (c, m), name in zip(columns, study.column_names(), strict=True):
         group = _groups(predictions[:, c, m], study.weight, n_groups)
         size = int(group.max()) + 1
-        _check_sizes(group, study, n_groups, read_cluster(cluster, study))
-        mass = np.bincount(group, study.weight)
-        mean = np.bincount(group, study.weight * scores[:, c, m]) / mass
-        share = np.eye(size)[group] * study.weight[:, None] / mass
-        # the covariance has n / (n - 1) for all rows, and each group has m / (m - 1)
-        count, n = np.bincount(group), len(group)
-        small = np.sqrt(count / (count - 1) * (n - 1) / n)
+        _check_sizes(group, study, n_groups, clusters)
+        mean, move, share = average_groups(group, scores[:, c, m], study.weight, clusters)
         estimates.append(mean)
-        moves.append(small * share * (scores[:, c, m, None] - mean))
+        moves.append(move)
         predicted.append(share.T @ predictions[:, c, m])
         prefix = "" if len(columns) == 1 else f"{name}: "
         names += [f"{prefix}group {g + 1} of {size}" for g in range(size)]
@@ -245,8 +245,8 @@ def calibration_slope(
     -------
     InferenceResult
         For each contrast and outcome the average effect, in outcome units, and the slope, without
-        unit, with standard errors that allow for unequal variances (HC0, times n / (n - 1)). The
-        test of a slope is against 0.
+        unit, with standard errors that allow for unequal variances (for the slope HC0, times
+        n / (n - 1)). The test of a slope is against 0.
 
     Raises
     ------
@@ -288,7 +288,10 @@ def calibration_slope(
         beta = np.linalg.solve(gram, design.T @ (study.weight * scores[:, c, m]))
         left = study.weight * (scores[:, c, m] - design @ beta)
         estimates.append(beta)
-        moves.append(np.linalg.solve(gram, (design * left[:, None]).T).T)
+        move = np.linalg.solve(gram, (design * left[:, None]).T).T
+        # the average is of people drawn anew, not of these predictions
+        move[:, 0] = study.weight * (scores[:, c, m] - beta[0])
+        moves.append(move)
         prefix = "" if len(columns) == 1 else f"{name}: "
         names += [f"{prefix}average effect", f"{prefix}slope"]
     move = np.hstack(moves)

@@ -10,7 +10,7 @@ import numpy as np
 
 from sklcausal._evaluation._arrays import average
 from sklcausal._evaluation._scores import arm_scores, contrast_scores
-from sklcausal._evaluation._study import Study, read_outcome_mean, read_propensity, read_study
+from sklcausal._evaluation._study import Study, read_outcome_mean, read_probabilities, read_study
 from sklcausal.utils._blurbs import fill_docs
 
 
@@ -314,7 +314,7 @@ def r_loss(
     study = read_study(T, y, treatments, control, sample_weight)
     mu = read_outcome_mean(outcome_mean, study)
     # nothing is divided by a propensity, so that none needs to be clipped
-    pi = read_propensity(propensity, study, np.finfo(float).tiny)
+    pi = read_probabilities(propensity, study)
     left = study.y - np.einsum("na,nam->nm", pi, mu)
     surprise = (study.t[:, None] == study.others) - pi[:, study.others]
     left = left - np.einsum("nc,ncm->nm", surprise, study.read_effect(effect))

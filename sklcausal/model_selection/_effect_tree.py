@@ -18,14 +18,16 @@ from sklearn.utils.validation import check_is_fitted
 from sklcausal._encoding import check_cluster, check_weights
 from sklcausal._evaluation._arrays import read_array
 from sklcausal._evaluation._judged import arms_of, read_judged
+from sklcausal._evaluation._scores import average_groups, count_units
 from sklcausal._fit_data import validate_X
 from sklcausal._folds import deal_halves
 from sklcausal.inference import InferenceResult
 from sklcausal.inference._averages import covariance_of_moves
-from sklcausal.model_selection._rules import name_columns, tree_rules
-from sklcausal.model_selection._thresholds import simplify_tree
-from sklcausal.targets import as_column_array, check_lengths
-from sklcausal.utils._final_step import transform_to_final
+from sklcausal.model_selection._node import name_columns
+from sklcausal.model_selection._thresholds import grow_tree
+from sklcausal.targets import as_column_array, check_lengths, check_same_index
+from sklcausal.utils._final_step import find_fitted, transform_to_final
+from sklcausal.utils._positions import find_position
 
 MIN_ROWS = 2  # for a standard error
 
@@ -39,11 +41,6 @@ def _read_column(values: Any, name: str) -> np.ndarray:
             f"{array.shape}"
         )
     return flat[:, 0]
-
-
-def _place(nodes: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Find the positions of nodes in another order."""
-    return np.argsort(order)[np.searchsorted(np.sort(order), nodes)]
 
 
 class EffectTree(BaseEstimator):
@@ -68,8 +65,8 @@ class EffectTree(BaseEstimator):
 
     Attributes
     ----------
-    tree_ : DecisionTreeRegressor
-        The tree that was grown.
+    tree_ : Node
+        Root of the tree that was grown, with ``feature``, ``threshold``, ``left`` and ``right``.
     rules_ : list of str of shape (n_leaves,)
         Who is in each group, from the smallest to the largest effect that is predicted.
     leaves_ : InferenceResult
@@ -168,6 +165,8 @@ class EffectTree(BaseEstimator):
             If lengths differ, there are several columns of effects, values are not finite, or a
             group is left without rows to estimate its effect.
         """
+        check_same_index(X=X, effect=effect, scores=scores)
+        check_same_index(X=X, sample_weight=sample_weight, cluster=cluster)
         array = validate_X(self, X, reset=True)
         columns = {"effect": effect, "scores": scores}
         given = {name: _read_column(value, name) for name, value in columns.items()}
@@ -188,27 +187,27 @@ class EffectTree(BaseEstimator):
             min_samples_leaf=self.min_samples_leaf,
             random_state=rng.randint(2**31 - 1),
         )
-        tree.fit(array[grow], given["effect"][grow], sample_weight=weight[grow])
-        simplify_tree(tree.tree_, array[grow])
-        nodes = np.flatnonzero(tree.tree_.children_left < 0)
-        nodes = nodes[np.argsort(tree.tree_.value[nodes, 0, 0], kind="stable")]
-        leaf = _place(tree.apply(array), nodes)
+        root = grow_tree(tree, array[grow], given["effect"][grow], weight[grow])
+        order = np.argsort([leaf.value for leaf in root.leaves()], kind="stable")
+        place = np.argsort(order)
+        leaf = place[root.assign(array)]
+        within = None if codes is None else np.unique(codes[judge], return_inverse=True)[1]
         own, w = leaf[judge], weight[judge]
-        counts = np.bincount(own, minlength=len(nodes))
+        # of leaves that nobody judges too
+        counts = np.zeros(len(order), dtype=int)
+        counts[: own.max() + 1] = count_units(own, w, within)
         if counts.min() < MIN_ROWS:
             raise ValueError(
-                f"every group needs at least {MIN_ROWS} rows to estimate its effect, got "
-                f"{counts.min()}; use a larger `min_samples_leaf` or a smaller `max_depth`"
+                f"every group needs at least {MIN_ROWS} rows with weight, or clusters, to "
+                f"estimate its effect, got {counts.min()}; use a larger `min_samples_leaf` or a "
+                "smaller `max_depth`"
             )
-        mass = np.bincount(own, w)
-        mean = np.bincount(own, w * given["scores"][judge]) / mass
-        moves = np.eye(len(nodes))[own] * (w / mass[own])[:, None]
-        moves *= given["scores"][judge][:, None] - mean
-        within = None if codes is None else np.unique(codes[judge], return_inverse=True)[1]
-        self.tree_, self._order = tree, nodes
-        self.rules_ = tree_rules(tree.tree_, nodes, name_columns(self))
-        self.n_samples_leaf_ = counts
-        self.share_leaf_ = np.bincount(leaf, weight, minlength=len(nodes)) / weight.sum()
+        mean, moves, _ = average_groups(own, given["scores"][judge], w, within)
+        rules = root.rules(name_columns(self))
+        self.tree_, self._place = root, place
+        self.rules_ = [rules[k] for k in order]
+        self.n_samples_leaf_ = np.bincount(own, minlength=len(order))
+        self.share_leaf_ = np.bincount(leaf, weight, minlength=len(order)) / weight.sum()
         self.leaves_ = InferenceResult(
             mean,
             covariance_of_moves([moves], [np.arange(len(moves))], within),
@@ -226,8 +225,8 @@ class EffectTree(BaseEstimator):
         T: Any,
         y: Any = None,
         *,
-        contrast: int = 0,
-        outcome: int = 0,
+        contrast: int | str = 0,
+        outcome: int | str = 0,
         outcome_mean: Any = None,
         propensity: Any = None,
         clip: float = 0.01,
@@ -248,8 +247,8 @@ class EffectTree(BaseEstimator):
             read.
         y : array-like of shape (n_samples,) or (n_samples, n_outcomes), or None, default=None
             Outcomes.
-        contrast, outcome : int, default=0
-            Positions in ``effect_names_out_`` and ``outcome_names_`` of the estimator.
+        contrast, outcome : int or str, default=0
+            Positions or names in ``effect_names_out_`` and ``outcome_names_`` of the estimator.
         outcome_mean, propensity : array-like or None, default=None
             As the metrics take them; None cross-fits them by `cross_fit_nuisances`.
         clip : float, default=0.01
@@ -285,19 +284,20 @@ class EffectTree(BaseEstimator):
             **arms_of(estimator),
         )
         effect = rows.study.read_effect(estimator.predict(X))
-        for name, position, size in (
-            ("contrast", contrast, effect.shape[1]),
-            ("outcome", outcome, effect.shape[2]),
-        ):
-            if position not in range(size):
-                raise ValueError(f"`{name}` must be from 0 to {size - 1}, got {position!r}")
-        return cls(**params).fit(
+        outcomes = [f"y{m}" for m in range(effect.shape[2])]
+        outcomes = getattr(find_fitted(estimator), "outcome_names_", outcomes)
+        c = find_position(contrast, rows.study.names, "contrast")
+        m = find_position(outcome, outcomes, "outcome")
+        found = cls(**params).fit(
             X,
-            effect[:, contrast, outcome],
-            rows.contrasts(clip)[:, contrast, outcome],
+            effect[:, c, m],
+            rows.contrasts(clip)[:, c, m],
             sample_weight=sample_weight,
             cluster=rows.cluster,
         )
+        of = "" if effect.shape[2] == 1 else f", {outcomes[m]}"
+        found.leaves_.title += f": {rows.study.names[c]}{of}"
+        return found
 
     def apply(self, X: Any) -> np.ndarray:
         """Find the group of each row.
@@ -320,8 +320,7 @@ class EffectTree(BaseEstimator):
             If X has other columns than in fit.
         """
         check_is_fitted(self)
-        array = validate_X(self, X, reset=False)
-        return _place(self.tree_.apply(array), self._order)
+        return self._place[self.tree_.assign(validate_X(self, X, reset=False))]
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the average effect of each row's group, in outcome units.
@@ -357,7 +356,7 @@ class EffectTree(BaseEstimator):
         Returns
         -------
         str
-            Rules, average effects, intervals and shares of the rows.
+            What is compared, then rules, average effects, intervals and shares of the rows.
 
         Raises
         ------
@@ -368,10 +367,12 @@ class EffectTree(BaseEstimator):
         low, high = self.leaves_.conf_int(alpha)
         width = max(len(rule) for rule in self.rules_)
         rows = zip(self.rules_, self.leaves_.estimate, low, high, self.share_leaf_, strict=True)
-        return "\n".join(
+        lines = [self.leaves_.title]
+        lines += [
             f"{rule.ljust(width)}  {e:.3g} [{lo:.3g}, {hi:.3g}]  ({100 * share:.0f} % of rows)"
             for rule, e, lo, hi, share in rows
-        )
+        ]
+        return "\n".join(lines)
 
     def plot(self, ax: Any = None, *, alpha: float = 0.05) -> Any:
         """Draw the average effect of each group with its interval.

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,18 +28,37 @@ def _read_groups(X: Any, columns: Any) -> dict[str, list[int]]:
     """Name what is permuted together, as positions of columns."""
     names = _names(X)
     labels = [f"x{name}" if isinstance(name, int) else str(name) for name in names]
+    if len(set(labels)) < len(labels):
+        raise ValueError(f"`X` must have columns of different names, got {labels}")
     if columns is None:
         return {label: [j] for j, label in enumerate(labels)}
+    if isinstance(columns, (str, bytes)) or not isinstance(columns, Collection):
+        raise TypeError(
+            "`columns` must be a list of columns, or a dict of lists that are permuted together, "
+            f"got {columns!r}"
+        )
     if not isinstance(columns, Mapping):
-        columns = {str(c) if isinstance(c, str) else f"x{c}": [c] for c in columns}
+        columns = {_label(own): _members(own) for own in columns}
     found = {}
     for group, members in columns.items():
-        own = [members] if isinstance(members, (str, int, np.integer)) else list(members)
-        unknown = [m for m in own if m not in names and m not in range(len(names))]
+        own = _members(members)
+        unknown = [m for m in own if isinstance(m, bool) or not (m in names or _is_place(m, X))]
         if unknown or not own:
             raise ValueError(f"`columns` must name columns among {names}, got {members!r}")
         found[str(group)] = [names.index(m) if m in names else int(m) for m in own]
     return found
+
+
+def _members(group: Any) -> list[Any]:
+    return list(group) if isinstance(group, (list, tuple, np.ndarray)) else [group]
+
+
+def _label(group: Any) -> str:
+    return " + ".join(m if isinstance(m, str) else f"x{m}" for m in _members(group))
+
+
+def _is_place(member: Any, X: Any) -> bool:
+    return isinstance(member, (int, np.integer)) and 0 <= member < X.shape[1]
 
 
 def _permute(X: Any, positions: Sequence[int], order: np.ndarray) -> Any:
@@ -104,8 +123,8 @@ def effect_importance(
         Doubly robust loss, or that of the R-learner, which is calmer where overlap is poor.
     columns : sequence of column names or positions, or mapping of str to these, or None, \
 default=None
-        Columns to permute; those under one name of a mapping are permuted together. None permutes
-        each alone.
+        Columns to permute; those in a list of their own, or under one name of a mapping, are
+        permuted together. None permutes each alone.
     n_repeats : int, default=5
         Permutations of each.
     outcome_mean, propensity : array-like or None, default=None
@@ -126,8 +145,8 @@ default=None
     importance : Bunch
         ``importances`` of shape (n_groups, n_repeats), how much the loss rises, in squared outcome
         units; ``importances_mean`` and ``importances_std`` of shape (n_groups,) over repeats;
-        ``std_error`` of shape (n_groups,), that of the mean as an average over rows or clusters;
-        and ``feature_names`` of shape (n_groups,).
+        ``std_error`` of shape (n_groups,), over rows or clusters that are drawn anew; and
+        ``feature_names`` of shape (n_groups,).
 
     Raises
     ------
@@ -159,9 +178,15 @@ default=None
     """
     if loss not in LOSSES:
         raise ValueError(f"`loss` must be one of {LOSSES}, got {loss!r}")
-    if isinstance(n_repeats, bool) or not isinstance(n_repeats, int) or n_repeats < 1:
+    if (
+        isinstance(n_repeats, bool)
+        or not isinstance(n_repeats, (int, np.integer))
+        or n_repeats < 1
+    ):
         raise ValueError(f"`n_repeats` must be an integer of at least 1, got {n_repeats!r}")
     X = X if hasattr(X, "shape") else np.asarray(X)
+    if len(X.shape) != 2:
+        raise ValueError(f"`X` must have shape (n_samples, n_features), got {X.shape}")
     groups = _read_groups(X, columns)
     rows = read_judged(
         X,
@@ -191,11 +216,15 @@ default=None
     rises = np.array(found).reshape(len(groups), n_repeats, n)
     weight = rows.study.weight
     importances = rises @ weight
-    mean = rises.mean(axis=1)
-    moves = (weight * (mean - importances.mean(axis=1)[:, None])).T
-    covariance = covariance_of_moves(
-        [moves], [np.arange(n)], read_cluster(rows.cluster, rows.study)
-    )
+    # a row moves the mean by its own rise, and by that of the row that was given its value
+    moves = weight * (rises - importances[:, :, None])
+    lent = np.empty_like(moves)
+    for k, own in enumerate(orders):
+        for r, order in enumerate(own):
+            lent[k, r, order] = moves[k, r]
+    move = (moves + lent).mean(axis=1).T
+    cluster = read_cluster(rows.cluster, rows.study)
+    covariance = covariance_of_moves([move], [np.arange(n)], cluster)
     return Bunch(
         importances=importances,
         importances_mean=importances.mean(axis=1),

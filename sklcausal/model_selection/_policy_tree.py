@@ -14,16 +14,15 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
-from sklcausal._evaluation._judged import Judged, read_costs, read_judged
+from sklcausal._evaluation._judged import Judged, read_costs, read_judged, separate
+from sklcausal._evaluation._nuisances import as_numbers
 from sklcausal._fit_data import validate_X
+from sklcausal._kinds import check_outcomes
 from sklcausal.exceptions import TargetError
 from sklcausal.inference import InferenceResult
 from sklcausal.metrics import policy_value
-from sklcausal.model_selection._rules import name_columns, policy_questions, policy_rules
-from sklcausal.model_selection._thresholds import cut_bins, find_bins
-from sklcausal.model_selection._tree_search import search
-
-N_THRESHOLDS = {1: 128, 2: 128, 3: 32}  # by depth: what a search of seconds allows
+from sklcausal.model_selection._node import name_columns
+from sklcausal.model_selection._tree_search import find_tree
 
 
 class PolicyTree(BaseEstimator):
@@ -184,22 +183,20 @@ class PolicyTree(BaseEstimator):
         array = validate_X(self, X, reset=True)
         given = {"outcome_mean": outcome_mean, "propensity": propensity}
         given |= {"sample_weight": sample_weight, "cluster": cluster}
+        fields = separate(T, y)
+        is_text = fields.y.dtype.kind == "U"
+        self._outcomes = check_outcomes(fields.y) if is_text else None
         rows = self._read(X, T, y, self.treatments, **given)
         scores = rows.scores(self.clip)[:, :, 0]
         labels = np.asarray(rows.study.treatments.arms)
         least = self.min_samples_leaf
         least = int(least if least >= 1 else np.ceil(least * len(array)))
-        automatic = isinstance(self.n_thresholds, str)
-        n_thresholds = N_THRESHOLDS[self.max_depth] if automatic else int(self.n_thresholds)
-        thresholds = cut_bins(array, n_thresholds)
-        bins = find_bins(array, thresholds)
-        weighted = scores * (rows.study.weight * len(array))[:, None]
-        tree = search(weighted, bins, self.max_depth, max(least, 1))
-        self.treatments_, self.thresholds_, self.tree_ = labels, thresholds, tree
-        self.value_ = tree.value / len(array)
+        weight = rows.study.weight[:, None] * len(array)
+        tree = find_tree(array, weight * scores, self.max_depth, max(least, 1), self.n_thresholds)
+        self.treatments_, self.tree_, self.value_ = labels, tree, tree.value / len(array)
         self.n_samples_leaf_ = np.array([leaf.n_rows for leaf in tree.leaves()])
         self.arms_ = labels[[leaf.arm for leaf in tree.leaves()]]
-        self.rules_ = policy_rules(tree, thresholds, name_columns(self))
+        self.rules_ = tree.rules(name_columns(self))
         return self
 
     def _read(self, X: Any, T: Any, y: Any, treatments: Any, **given: Any) -> Judged:
@@ -209,6 +206,7 @@ class PolicyTree(BaseEstimator):
             y,
             treatments=treatments,
             control=self.control,
+            encode=as_numbers if self._outcomes is None else self._outcomes.encode,
             random_state=self.random_state,
             **given,
         )
@@ -239,8 +237,7 @@ class PolicyTree(BaseEstimator):
             If X has other columns than in fit.
         """
         check_is_fitted(self)
-        array = validate_X(self, X, reset=False)
-        return self.tree_.assign(find_bins(array, self.thresholds_))
+        return self.tree_.assign(validate_X(self, X, reset=False))
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the arm that each row should receive.
@@ -327,7 +324,7 @@ class PolicyTree(BaseEstimator):
             cluster=rows.cluster,
         )
 
-    def score(self, X: Any, T: Any = None, y: Any = None, **given: Any) -> float:
+    def score(self, X: Any, T: Any = None, y: Any = None, *, sample_weight: Any = None) -> float:
         """Estimate the value of the policy, for cross-validation and searches.
 
         Parameters
@@ -338,8 +335,8 @@ class PolicyTree(BaseEstimator):
             Arm that each row received, or packed targets.
         y : array-like of shape (n_samples,) or None, default=None
             Outcomes.
-        **given : object
-            What `value` takes beside them.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Row weights.
 
         Returns
         -------
@@ -355,7 +352,7 @@ class PolicyTree(BaseEstimator):
         ValueError
             If X has other columns than in fit.
         """
-        return float(self.value(X, T, y, **given).estimate[0])
+        return float(self.value(X, T, y, sample_weight=sample_weight).estimate[0])
 
     def export_text(self) -> str:
         """Write the rules, one to a line.
@@ -400,5 +397,5 @@ class PolicyTree(BaseEstimator):
         """
         check_is_fitted(self)
         diagram = importlib.import_module("sklcausal.inspection._tree_diagram")
-        questions = policy_questions(self.tree_, self.thresholds_, name_columns(self))
+        questions = self.tree_.questions(name_columns(self))
         return diagram.draw_tree(self.tree_, questions, self.treatments_.tolist(), ax)

@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from sklearn.tree import DecisionTreeRegressor
+
+from sklcausal.model_selection._node import Node
 
 
 def simplest(low: float, high: float) -> float:
@@ -73,26 +74,42 @@ def find_bins(X: np.ndarray, thresholds: list[np.ndarray]) -> np.ndarray:
     return np.stack(columns, axis=1)
 
 
-def simplify_tree(tree: Any, X: np.ndarray) -> None:
-    """Move the thresholds of a tree to the simplest numbers that split the same rows.
+def grow_tree(
+    regressor: DecisionTreeRegressor, X: np.ndarray, effect: np.ndarray, weight: np.ndarray
+) -> Node:
+    """Grow a tree on ranks and on effects of unit size, so that units do not matter.
 
     Parameters
     ----------
-    tree : sklearn.tree._tree.Tree
-        Changed in place.
-    X : ndarray of shape (n_samples, n_features)
-        Rows that it was grown on.
+    regressor : DecisionTreeRegressor
+        Unfitted.
+    X : ndarray of shape (n_rows, n_features)
+    effect, weight : ndarray of shape (n_rows,)
+
+    Returns
+    -------
+    Node
+        With thresholds that split the same rows.
     """
-    inside = {0: np.arange(len(X))}
-    for node in range(tree.node_count):
-        if tree.children_left[node] >= 0:
-            own = inside.pop(node)
-            values = X[own, tree.feature[node]]
-            seen = values.astype(np.float32).astype(float)  # as the tree sees them
-            goes_left = seen <= tree.threshold[node]
-            low = max(values[goes_left].max(), seen[goes_left].max())
-            high = min(values[~goes_left].min(), seen[~goes_left].min())
-            if low < high:
-                tree.threshold[node] = simplest(low, high)
-            inside[tree.children_left[node]] = own[goes_left]
-            inside[tree.children_right[node]] = own[~goes_left]
+    ranks = np.stack([np.unique(x, return_inverse=True)[1] for x in X.T], axis=1)
+    middle = effect.mean()
+    size = np.abs(effect - middle).max() or 1.0
+    tree = regressor.fit(ranks, (effect - middle) / size, sample_weight=weight).tree_
+
+    def read(node: int, rows: np.ndarray) -> Node:
+        value = middle + size * float(tree.value[node, 0, 0])
+        if tree.children_left[node] < 0:
+            return Node(value, len(rows))
+        feature = int(tree.feature[node])
+        values = X[rows, feature]
+        goes_left = ranks[rows, feature] <= tree.threshold[node]
+        return Node(
+            value,
+            len(rows),
+            feature=feature,
+            threshold=simplest(values[goes_left].max(), values[~goes_left].min()),
+            left=read(tree.children_left[node], rows[goes_left]),
+            right=read(tree.children_right[node], rows[~goes_left]),
+        )
+
+    return read(0, np.arange(len(X)))

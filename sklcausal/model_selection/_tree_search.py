@@ -4,70 +4,56 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
+from sklcausal.model_selection._node import Node
+from sklcausal.model_selection._thresholds import cut_bins, find_bins
+
 CHUNK = 4096  # rows
+N_THRESHOLDS = {1: 128, 2: 128, 3: 32}  # by depth: what a search of seconds allows
+ROUNDING = 1e-12  # of the sum of all scores
 
 
-@dataclass(frozen=True)
-class Node:
-    """A leaf with its arm, or a split.
+def find_tree(
+    X: np.ndarray, scores: np.ndarray, depth: int, least: int, n_thresholds: int | str
+) -> Node:
+    """Find the tree with the largest sum of the scores of the arms that it gives.
 
-    Attributes
+    Parameters
     ----------
-    value : float
-        Sum of the scores of its rows, each under the arm that it is given.
-    arm : int
-        Best arm for all rows of the node.
-    n_rows : int
-    feature : int, default=-1
-        Column that splits; -1 in a leaf.
-    cut : int, default=-1
-        Rows up to this bin go to the left.
-    left, right : Node or None, default=None
+    X : ndarray of shape (n_rows, n_features)
+    scores : ndarray of shape (n_rows, n_arms)
+    depth : {1, 2, 3}
+    least : int
+        Fewest rows of a leaf.
+    n_thresholds : int or 'auto'
+        Most thresholds of a column.
+
+    Returns
+    -------
+    Node
     """
-
-    value: float
-    arm: int
-    n_rows: int
-    feature: int = -1
-    cut: int = -1
-    left: Node | None = None
-    right: Node | None = None
-
-    def leaves(self) -> list[Node]:
-        """Return the leaves from left to right."""
-        if self.left is None or self.right is None:
-            return [self]
-        return self.left.leaves() + self.right.leaves()
-
-    def assign(self, bins: np.ndarray) -> np.ndarray:
-        """Return the position among the leaves of each row.
-
-        Parameters
-        ----------
-        bins : ndarray of int of shape (n_rows, n_features)
-
-        Returns
-        -------
-        ndarray of int of shape (n_rows,)
-        """
-        if self.left is None or self.right is None:
-            return np.zeros(len(bins), dtype=int)
-        goes_left = bins[:, self.feature] <= self.cut
-        right = len(self.left.leaves()) + self.right.assign(bins)
-        return np.where(goes_left, self.left.assign(bins), right)
+    automatic = isinstance(n_thresholds, str)
+    thresholds = cut_bins(X, N_THRESHOLDS[depth] if automatic else int(n_thresholds))
+    # what all arms have in common only costs digits
+    level = scores.mean(axis=1, keepdims=True)
+    tree = search(scores - level, find_bins(X, thresholds), thresholds, depth, least)
+    return replace(tree, value=tree.value + float(level.sum()))
 
 
-def search(scores: np.ndarray, bins: np.ndarray, depth: int, least: int) -> Node:
+def search(
+    scores: np.ndarray, bins: np.ndarray, thresholds: list[np.ndarray], depth: int, least: int
+) -> Node:
     """Find the best tree of at most a depth.
 
     Parameters
     ----------
     scores : ndarray of shape (n_rows, n_arms)
     bins : ndarray of int of shape (n_rows, n_features)
+    thresholds : list of ndarray
+        Between the bins of every column.
     depth : int
         From 0 to 3.
     least : int
@@ -78,25 +64,28 @@ def search(scores: np.ndarray, bins: np.ndarray, depth: int, least: int) -> Node
     Node
     """
     total = scores.sum(axis=0)
-    best = Node(float(total.max()), int(total.argmax()), len(scores))
+    best = Node(float(total.max()), len(scores), int(total.argmax()))
     if depth == 0 or len(scores) < 2 * least:
         return best
     feature, cut = _best_root(scores, bins, depth, least, best.value)
     if feature < 0:
         return best
     goes_left = bins[:, feature] <= cut
-    left = search(scores[goes_left], bins[goes_left], depth - 1, least)
-    right = search(scores[~goes_left], bins[~goes_left], depth - 1, least)
+    left, right = (
+        search(scores[own], bins[own], thresholds, depth - 1, least)
+        for own in (goes_left, ~goes_left)
+    )
     if {leaf.arm for leaf in left.leaves() + right.leaves()} == {best.arm}:
         return best
-    return Node(left.value + right.value, best.arm, len(scores), feature, cut, left, right)
+    at = float(thresholds[feature][cut])
+    return Node(left.value + right.value, len(scores), best.arm, feature, at, left, right)
 
 
 def _best_root(
     scores: np.ndarray, bins: np.ndarray, depth: int, least: int, floor: float
 ) -> tuple[int, int]:
     """Find the first split of the best tree; -1 where none beats a leaf."""
-    best, feature, cut = floor + 1e-9 * max(abs(floor), 1.0), -1, -1
+    best, feature, cut = floor + ROUNDING * np.abs(scores).sum(), -1, -1
     columns = np.column_stack([scores, np.ones(len(scores))])
     whole = _tables(columns, bins, int(bins.max()) + 1) if depth == 3 else None
     for j in range(bins.shape[1]):

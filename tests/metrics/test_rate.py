@@ -228,7 +228,17 @@ def test_calibration_slope(stretch, slope):
     assert_allclose(found.estimate, beta)
     bread = np.linalg.inv(design.T @ design)
     meat = design.T @ (design * (score - design @ beta)[:, None] ** 2)
-    assert_allclose(found.covariance, bread @ meat @ bread, rtol=1e-3, atol=1e-9)
+    assert_allclose(found.covariance[1, 1], (bread @ meat @ bread)[1, 1], rtol=1e-3)
+    # of people drawn anew, as in all other averages
+    assert_allclose(found.std_error[0], score.std() / np.sqrt(20_000), rtol=1e-3)
+
+
+def test_constant_predictions_rank_nobody():
+    _, T, y, nuisances = trial(500)
+    found = rate(T, y + 1e4, np.ones(500), **nuisances)
+    assert_array_equal(found.estimate, [0.0])
+    assert_array_equal(found.std_error, [0.0])
+    assert_array_equal(toc_curve(T, y, np.ones(500), **nuisances)[1].estimate, np.zeros(10))
 
 
 def test_policy_value_longhand():

@@ -140,6 +140,52 @@ def test_clusters_that_are_copies_widen_the_error(study):
     assert (ratio > 1.1).all() and (ratio < 2.05).all()
 
 
+def test_errors_are_those_of_rows_drawn_anew(study):
+    covered, seen, errors = [], [], []
+    for seed in range(150):
+        rng = np.random.default_rng(seed)
+        X, T = rng.normal(size=(300, 2)), rng.integers(0, 2, 300)
+        effect = 2 * X[:, 0] + X[:, 1]
+        y = T * effect + 0.25 * rng.normal(size=300)
+        known = {"outcome_mean": np.stack([0 * effect, effect], axis=1)}
+        found = effect_importance(
+            Known(), X, T, y, random_state=seed, propensity=np.full(300, 0.5), **known
+        )
+        seen.append(found.importances_mean)
+        errors.append(found.std_error)
+        covered.append(np.abs(found.importances_mean - [8.0, 2.0]) < 1.96 * found.std_error)
+    assert (np.mean(covered, axis=0) > 0.89).all()
+    ratio = np.mean(errors, axis=0) / np.std(seen, axis=0)
+    assert (ratio > 0.85).all() and (ratio < 1.2).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"columns": [True, False]}, ValueError, r"`columns` must name columns among"),
+        ({"columns": 0}, TypeError, r"`columns` must be a list of columns.*got 0"),
+        ({"columns": [7]}, ValueError, r"`columns` must name columns among"),
+        ({"X": np.ones(2000)}, ValueError, r"`X` must have shape \(n_samples, n_features\)"),
+        ({"n_repeats": True}, ValueError, r"`n_repeats` must be an integer of at least 1"),
+    ],
+)
+def test_bad_columns_and_repeats(study, change, error, message):
+    X, T, y, known = study
+    with pytest.raises(error, match=message):
+        effect_importance(**{"estimator": Known(), "X": X, "T": T, "y": y} | known | change)
+
+
+def test_names_and_groups_of_columns(study):
+    X, T, y, known = study
+    twice = pd.DataFrame(X, columns=list("abca"))
+    with pytest.raises(ValueError, match=r"`X` must have columns of different names"):
+        effect_importance(Known(), twice, T, y, **known)
+    found = effect_importance(
+        Known(), X, T, y, columns=[[0, 1], 2], n_repeats=np.int64(1), random_state=0, **known
+    )
+    assert found.feature_names.tolist() == ["x0 + x1", "x2"]
+
+
 def test_text_columns_before_a_pipeline_that_encodes_them():
     X, T, y = make_study(n=200)
     frame = pd.DataFrame(X, columns=list("abc")).assign(city=np.where(X[:, 0] > 0, "x", "y"))
