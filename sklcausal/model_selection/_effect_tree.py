@@ -180,11 +180,11 @@ class EffectTree(BaseEstimator):
             check_lengths({"X": array, "cluster": labels})
             codes = check_cluster(labels)
         rng = check_random_state(self.random_state)
-        everybody = np.arange(n)
-        grow, judge = deal_halves(n, codes, rng) if self.honest else (everybody, everybody)
+        grow, judge = deal_halves(n, codes, rng) if self.honest else [np.arange(n)] * 2
         tree = DecisionTreeRegressor(
             max_depth=self.max_depth,
             min_samples_leaf=self.min_samples_leaf,
+            min_impurity_decrease=1e-12,  # of effects of unit size: no splits by rounding
             random_state=rng.randint(2**31 - 1),
         )
         root = grow_tree(tree, array[grow], given["effect"][grow], weight[grow])
@@ -193,7 +193,6 @@ class EffectTree(BaseEstimator):
         leaf = place[root.assign(array)]
         within = None if codes is None else np.unique(codes[judge], return_inverse=True)[1]
         own, w = leaf[judge], weight[judge]
-        # of leaves that nobody judges too
         counts = np.zeros(len(order), dtype=int)
         counts[: own.max() + 1] = count_units(own, w, within)
         if counts.min() < MIN_ROWS:

@@ -34,8 +34,8 @@ class PolicyTree(BaseEstimator):
     Parameters
     ----------
     max_depth : {1, 2, 3}, default=2
-        Questions that are asked of everybody at most. With 3 the search takes as many times longer
-        than with 2 as there are thresholds in all columns together.
+        Questions that are asked of everybody at most. With 3 the search takes seconds for 10
+        columns, and grows with the cube of their number, memory with the square.
     min_samples_leaf : int or float, default=0.02
         Fewest rows of a leaf, or their share of all rows.
     n_thresholds : 'auto' or int, default='auto'
@@ -59,6 +59,8 @@ class PolicyTree(BaseEstimator):
     value_ : float
         Mean score of the rows of fit under the policy less costs, in outcome units. It is too
         optimistic, since the rules were chosen on these rows: see `value`.
+    tree_ : Node
+        Root of the tree, with ``feature``, ``threshold``, ``left`` and ``right``.
     rules_ : list of str of shape (n_leaves,)
         Who is in each leaf.
     arms_ : ndarray of shape (n_leaves,)
@@ -159,10 +161,8 @@ class PolicyTree(BaseEstimator):
             read.
         y : array-like of shape (n_samples,)
             One outcome, the larger the better.
-        outcome_mean : array-like of shape (n_samples, n_arms) or None, default=None
-            Mean outcome in each arm, from models that have not seen the row; None cross-fits it.
-        propensity : array-like of shape (n_samples, n_arms) or (n_samples,), or None, default=None
-            Probability of each arm; None cross-fits it.
+        outcome_mean, propensity : array-like of shape (n_samples, n_arms) or None, default=None
+            As the metrics take them; None cross-fits them by `cross_fit_nuisances`.
         sample_weight : array-like of shape (n_samples,) or None, default=None
             Row weights.
         cluster : array-like of shape (n_samples,) or None, default=None
@@ -183,16 +183,15 @@ class PolicyTree(BaseEstimator):
         array = validate_X(self, X, reset=True)
         given = {"outcome_mean": outcome_mean, "propensity": propensity}
         given |= {"sample_weight": sample_weight, "cluster": cluster}
-        fields = separate(T, y)
-        is_text = fields.y.dtype.kind == "U"
-        self._outcomes = check_outcomes(fields.y) if is_text else None
+        outcomes = separate(T, y).y
+        self._outcomes = check_outcomes(outcomes) if outcomes.dtype.kind == "U" else None
         rows = self._read(X, T, y, self.treatments, **given)
         scores = rows.scores(self.clip)[:, :, 0]
         labels = np.asarray(rows.study.treatments.arms)
-        least = self.min_samples_leaf
-        least = int(least if least >= 1 else np.ceil(least * len(array)))
+        of = 1 if self.min_samples_leaf >= 1 else len(array)
+        least = int(np.ceil(self.min_samples_leaf * of))
         weight = rows.study.weight[:, None] * len(array)
-        tree = find_tree(array, weight * scores, self.max_depth, max(least, 1), self.n_thresholds)
+        tree = find_tree(array, weight * scores, self.max_depth, least, self.n_thresholds)
         self.treatments_, self.tree_, self.value_ = labels, tree, tree.value / len(array)
         self.n_samples_leaf_ = np.array([leaf.n_rows for leaf in tree.leaves()])
         self.arms_ = labels[[leaf.arm for leaf in tree.leaves()]]
