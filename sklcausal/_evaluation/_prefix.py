@@ -266,7 +266,8 @@ def perfect_order(rows: Comparison, kind: str) -> Comparison:
     """
     if not np.isin(rows.y, (0.0, 1.0)).all():
         raise ValueError(
-            "`normalize='perfect'` needs outcomes of 0 and 1, got others; use 'total' or None"
+            "`normalize='perfect'` needs outcomes of 0 and 1, got "
+            f"{rows.y[~np.isin(rows.y, (0.0, 1.0))][0]:g}; use 'total' or None"
         )
     t = rows.treated.astype(float)
     if kind == "qini":

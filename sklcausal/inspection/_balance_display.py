@@ -12,14 +12,14 @@ import numpy as np
 from sklcausal.inspection._arms import read_arms, read_pair, read_propensity
 from sklcausal.inspection._balance import encode_covariates, standardized_differences
 from sklcausal.inspection._columns import check_positive
+from sklcausal.inspection._legends import legend_in_headroom, note
 from sklcausal.inspection._plotting import (
     BLACK,
     BLUE,
     cut_middle,
     import_pyplot,
     label_unit,
-    legend_in_headroom,
-    note,
+    restyle,
     tidy,
     unwrap,
 )
@@ -339,8 +339,8 @@ class BalanceDisplay:
         hollow = {"markerfacecolor": "white", "markeredgecolor": BLACK, "markersize": 8}
         hollow["label"] = "Before weighting"
         filled = {"color": BLUE, "zorder": 4, "label": WEIGHTED[self.weighting]}
-        (self.before_points_,) = ax.plot(before, rows, **(style | hollow | (before_kwargs or {})))
-        (self.after_points_,) = ax.plot(after, rows, **(style | filled | (after_kwargs or {})))
+        (self.before_points_,) = ax.plot(before, rows, **restyle(style | hollow, before_kwargs))
+        (self.after_points_,) = ax.plot(after, rows, **restyle(style | filled, after_kwargs))
         end = 1.1 * max(MIN_RANGE, float(np.abs([before, after]).max()))
         signs = (-1, 1) if self.pair else (1,)
         # no higher than the rows, so that the legend above is not crossed

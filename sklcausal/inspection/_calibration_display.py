@@ -13,7 +13,7 @@ import numpy as np
 
 from sklcausal._evaluation._study import read_study
 from sklcausal.inference import InferenceResult
-from sklcausal.inspection._plotting import BLACK, curve_style, import_pyplot
+from sklcausal.inspection._plotting import BLACK, curve_style, import_pyplot, restyle
 from sklcausal.inspection._reading import (
     check_alpha,
     read_effects,
@@ -200,6 +200,7 @@ class CalibrationDisplay:
         nuisances: Any = None,
         name: str | None = None,
         sample_weight: Any = None,
+        cluster: Any = None,
         ax: Any = None,
         **params: Any,
     ) -> CalibrationDisplay:
@@ -224,8 +225,8 @@ class CalibrationDisplay:
             and means of the arms. None reads what `add_nuisances` has packed, or cross-fits.
         name : str or None, default=None
             Name in the legend; None takes that of the class.
-        sample_weight : array-like of shape (n_samples,) or None, default=None
-            Row weights.
+        sample_weight, cluster : array-like of shape (n_samples,) or None, default=None
+            As in `from_predictions`.
         ax : Axes, array of Axes or None, default=None
             As in `from_predictions`.
         **params : object
@@ -248,7 +249,7 @@ class CalibrationDisplay:
         """
         found = read_evaluation(
             estimator, X, T, y, nuisances=nuisances, sample_weight=sample_weight,
-            display=cls.__name__,
+            cluster=cluster, beside=params, display=cls.__name__,
         )  # fmt: skip
         own = take_outcome(found, outcome)
         effect = {found.name if name is None else name: own.effect}
@@ -384,12 +385,13 @@ class CalibrationDisplay:
         slope = write_estimate(group.slope, group.slope_interval)
         slope = "constant, no slope" if group.slope is None else f"slope {slope}"
         style = curve_style(claim(ax, WHAT), len(group.predicted)) | {"linewidth": 1, "zorder": 3}
-        style |= {"label": f"{name}: {slope}", "gid": mark(WHAT, "series")} | point_kwargs
+        style |= {"label": f"{name}: {slope}", "gid": mark(WHAT, "series")}
+        style = restyle(style, point_kwargs)
         (points,) = ax.plot(group.predicted, group.average, **style)
         self.points_.append(points)
         if group.interval is not None:
             style = {"color": points.get_color(), "linewidth": 1.6, "zorder": 2.5}
-            style |= {"gid": mark(WHAT, "interval")} | interval_kwargs
+            style = restyle(style | {"gid": mark(WHAT, "interval")}, interval_kwargs)
             self.intervals_.append(ax.vlines(group.predicted, *group.interval, **style))
         of = f", {group.contrast}" if needs_contrast else ""
         label = f"Average effect{of} {write_estimate(group.ate, group.ate_interval)}"

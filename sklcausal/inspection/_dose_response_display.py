@@ -11,6 +11,7 @@ import numpy as np
 
 from sklcausal.inference import InferenceResult
 from sklcausal.inspection._columns import MAX_LABELS, check_curve, thin
+from sklcausal.inspection._legends import legend_in_headroom
 from sklcausal.inspection._plotting import (
     BLACK,
     BLUE,
@@ -18,7 +19,7 @@ from sklcausal.inspection._plotting import (
     SKY_BLUE,
     import_pyplot,
     label_points,
-    legend_in_headroom,
+    restyle,
     tidy,
     unwrap,
 )
@@ -323,7 +324,7 @@ class DoseResponseDisplay:
         style |= {"linestyle": "-" if is_curve else "none", "label": "Mean outcome"}
         style["marker"] = "o" if not is_curve or len(at) <= MAX_MARKERS else "none"
         order = np.argsort(at, kind="stable")
-        (self.curve_,) = self.ax_.plot(at[order], self.mean[order], **(style | (given or {})))
+        (self.curve_,) = self.ax_.plot(at[order], self.mean[order], **restyle(style, given))
         return self.curve_
 
     def _draw_band(
@@ -344,7 +345,7 @@ class DoseResponseDisplay:
         style["label"] = label[0].upper() + label[1:]
         order = np.argsort(at, kind="stable")
         draw = self.ax_.fill_between if is_curve else self.ax_.vlines
-        return draw(at[order], low[order], high[order], **(style | (given or {})))
+        return draw(at[order], low[order], high[order], **restyle(style, given))
 
     def _set_limits(self, at: np.ndarray, is_label: bool) -> None:
         ends = [self.mean, self.low, self.high, self.band_low, self.band_high]
@@ -369,7 +370,7 @@ class DoseResponseDisplay:
         style |= {"marker": "|", "markersize": 8, "markeredgewidth": 0.7}
         style |= {"label": "Doses that were received", "transform": self.ax_.get_xaxis_transform()}
         limits = self.ax_.get_xlim()
-        (self.rug_,) = self.ax_.plot(kept, 0 * kept + 0.02, **(style | (given or {})))
+        (self.rug_,) = self.ax_.plot(kept, 0 * kept + 0.02, **restyle(style, given))
         self.ax_.set_xlim(limits)
         return [self.rug_]
 

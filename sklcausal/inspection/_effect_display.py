@@ -17,15 +17,9 @@ from sklcausal.inspection._effect_panel import (
     find_common_limits,
     split_panels,
 )
+from sklcausal.inspection._legends import draw_legend, legend_in_headroom
 from sklcausal.inspection._panels import NO_BREAK, make_panels, make_room, write_title
-from sklcausal.inspection._plotting import (
-    LABEL_WIDTH,
-    import_pyplot,
-    label_points,
-    legend_in_headroom,
-    tidy,
-    unwrap,
-)
+from sklcausal.inspection._plotting import LABEL_WIDTH, import_pyplot, label_points, tidy, unwrap
 from sklcausal.utils._positions import find_position
 
 PANEL_WIDTH = 26  # characters
@@ -384,8 +378,8 @@ class EffectDisplay:
         if legend_ax is None:
             self.legend_ = legend_in_headroom(self.ax_, handles)
         else:
-            self.legend_ = legend_ax.legend(
-                handles=handles, loc="center", ncols=2, frameon=False, borderpad=0
+            self.legend_ = draw_legend(
+                legend_ax, handles=handles, loc="center", ncols=2, frameon=False, borderpad=0
             )
         self.legend_.legend_handles[0].set_markersize(5)
         if first.intervals is not None:

@@ -18,6 +18,7 @@ from sklcausal.inspection._plotting import (
     VERMILION,
     count,
     cut_intervals,
+    restyle,
 )
 
 FEW_ROWS = 60
@@ -132,14 +133,14 @@ class EffectPanel:
             "zorder": 3,
             "label": f"Effect{shown}",
         }
-        (self.points,) = ax.plot(at, self.effect[rows], **(style | (point_kwargs or {})))
+        (self.points,) = ax.plot(at, self.effect[rows], **restyle(style, point_kwargs))
         if self.low is None or self.high is None:
             return
         level = "Interval" if alpha is None else f"{100 * (1 - alpha):g} % interval"
         width = 1.5 if few else 0.7
         style = {"color": SKY_BLUE, "linewidth": width, "alpha": 0.8, "zorder": 2, "label": level}
         ends = self.low[rows], self.high[rows]
-        self.intervals = ax.vlines(at, *ends, **(style | (interval_kwargs or {})))
+        self.intervals = ax.vlines(at, *ends, **restyle(style, interval_kwargs))
 
     def draw_average(self, ax: Any, label: str, ate_kwargs: dict[str, Any] | None) -> None:
         """Draw the average effect and its interval.
@@ -156,7 +157,7 @@ class EffectPanel:
             style = {"color": VERMILION, "alpha": 0.3, "linewidth": 0, "zorder": 2.5}
             self.ate_band = ax.axhspan(*self.ate_interval, **style)
         style = {"color": VERMILION, "linestyle": "--", "linewidth": 2, "zorder": 2.8}
-        self.ate_line = ax.axhline(self.ate, label=label, **(style | (ate_kwargs or {})))
+        self.ate_line = ax.axhline(self.ate, label=label, **restyle(style, ate_kwargs))
 
     def set_limits(
         self,

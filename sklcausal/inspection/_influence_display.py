@@ -11,6 +11,7 @@ import numpy as np
 
 from sklcausal.exceptions import IntervalNotAvailableError
 from sklcausal.inspection._columns import check_diagnostics, check_positive
+from sklcausal.inspection._legends import note, write_heads
 from sklcausal.inspection._plotting import (
     BLACK,
     BLUE,
@@ -21,12 +22,11 @@ from sklcausal.inspection._plotting import (
     import_pyplot,
     label_decades,
     label_unit,
-    note,
+    restyle,
     say_missing,
     shorten_name,
     tidy,
     unwrap,
-    write_heads,
 )
 from sklcausal.utils._positions import find_position
 
@@ -320,7 +320,7 @@ class InfluenceDisplay:
 
     def _draw_influence(self, ax: Any, bins: int, given: dict[str, Any] | None) -> Head:
         counts, edges = np.histogram(self.influence, bins)
-        style = HISTOGRAM | {"baseline": 0.5} | (given or {})
+        style = restyle(HISTOGRAM | {"baseline": 0.5}, given)
         self.influence_hist_ = ax.stairs(counts, edges, **style)
         average = float(self.influence.mean())
         style = {"color": VERMILION, "linestyle": "--", "linewidth": 2}
@@ -340,7 +340,7 @@ class InfluenceDisplay:
         if len(values):
             top = max(float(values.max()) * 1.001, 2.0)
             counts, edges = np.histogram(values, np.geomspace(1.0, top, bins + 1))
-            style = HISTOGRAM | (given or {})
+            style = restyle(HISTOGRAM, given)
             self.condition_hist_ = ax.stairs(100 * counts / len(every), edges, **style)
             for q, name, line in ((0.5, "Median", "--"), (0.99, "99 % of rows below", ":")):
                 at = float(np.quantile(values, q))
@@ -383,7 +383,7 @@ class InfluenceDisplay:
         label = "Imbalance" if len(scores) == 1 else f"Largest of {len(scores)} parameters"
         style = {"linestyle": "none", "marker": "o", "markersize": 6, "color": BLUE, "zorder": 3}
         (self.balance_points_,) = ax.plot(
-            scores[largest, places], places, **(style | {"label": label} | (given or {}))
+            scores[largest, places], places, **restyle(style | {"label": label}, given)
         )
         style = {"color": BLACK, "linestyle": ":", "linewidth": 1.5}
         style["label"] = f"±{LIMIT:g}: 5 % lie beyond by chance"

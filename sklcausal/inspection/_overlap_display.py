@@ -13,6 +13,7 @@ import numpy as np
 from sklcausal.exceptions import TargetError
 from sklcausal.inspection._arms import read_arms, read_propensity
 from sklcausal.inspection._columns import check_positive, check_probabilities, encode_arms
+from sklcausal.inspection._legends import draw_legend, legend_in_headroom
 from sklcausal.inspection._panels import NO_BREAK, make_panels, make_room, write_title
 from sklcausal.inspection._plotting import (
     BLACK,
@@ -22,7 +23,7 @@ from sklcausal.inspection._plotting import (
     count,
     cut_middle,
     import_pyplot,
-    legend_in_headroom,
+    restyle,
     tidy,
     unwrap,
 )
@@ -279,8 +280,13 @@ class OverlapDisplay:
         else:
             if ax is None:
                 make_room(self.axes_)
-            self.legend_ = legend_ax.legend(
-                handles=handles, loc="center", ncols=len(handles), frameon=False, borderpad=0
+            self.legend_ = draw_legend(
+                legend_ax,
+                handles=handles,
+                loc="center",
+                ncols=len(handles),
+                frameon=False,
+                borderpad=0,
             )
         return self
 
@@ -304,9 +310,11 @@ class OverlapDisplay:
                 for arm_name, n_rows in ((name, n_received), (other, n_others))
             ]
         styles = [
-            {"facecolor": BLUE, "edgecolor": BLACK, "label": labels[0]} | (received_kwargs or {}),
-            {"facecolor": ORANGE, "edgecolor": BLACK, "hatch": "////", "label": labels[1]}
-            | (others_kwargs or {}),
+            restyle({"facecolor": BLUE, "edgecolor": BLACK, "label": labels[0]}, received_kwargs),
+            restyle(
+                {"facecolor": ORANGE, "edgecolor": BLACK, "hatch": "////", "label": labels[1]},
+                others_kwargs,
+            ),
         ]
         for rows, sign, style, artists in (
             (has_arm, 1, styles[0], self.received_),

@@ -47,7 +47,16 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 MARKER_SPACING = 0.12  # of the diagonal of the axes
 MAX_MARKED = 20  # points that all get their marker
 
-MAX_LEGEND_SHARE = 0.6
+ALIASES = {
+    "c": "color",
+    "ls": "linestyle",
+    "lw": "linewidth",
+    "mec": "markeredgecolor",
+    "mew": "markeredgewidth",
+    "mfc": "markerfacecolor",
+    "ms": "markersize",
+}
+
 CHARACTER_WIDTH = 0.65  # of the font size, on average
 LABEL_WIDTH = 46
 NAME_WIDTH = 24
@@ -176,49 +185,43 @@ def cut_intervals(
     return marks
 
 
+def restyle(style: dict[str, Any], given: dict[str, Any] | None) -> dict[str, Any]:
+    """Change a style by arguments of the user, whose short names are written out.
+
+    Parameters
+    ----------
+    style : dict
+    given : dict or None
+
+    Returns
+    -------
+    dict
+    """
+    return style | {ALIASES.get(name, name): value for name, value in (given or {}).items()}
+
+
 def tidy(ax: Any) -> None:
-    """Remove the spines that carry no scale.
+    """Remove the spines that carry no scale, and take all text, dollars too, as it is.
 
     Parameters
     ----------
     ax : Axes
     """
     ax.spines[["top", "right"]].set_visible(False)
+    take_literally(ax)
 
 
-def legend_in_headroom(
-    ax: Any, handles: list[Any], n_columns: int = 1, loc: str = "upper left"
-) -> Any:
-    """Widen the y-axis upwards by the height of the legend, so that it covers no data.
+def take_literally(artist: Any) -> None:
+    """Keep dollars in names of columns and arms from being read as mathematics.
 
     Parameters
     ----------
-    ax : Axes
-        With its final limits, on any scale.
-    handles : list of Artist
-    n_columns : int, default=1
-        Columns of the legend, as far as they fit side by side.
-    loc : {'upper left', 'upper right'}, default='upper left'
-        Side of the legend.
-
-    Returns
-    -------
-    Legend
+    artist : Artist
+        With texts in it.
     """
-    legend = ax.legend(handles=handles, loc=loc, frameon=False)
-    size = legend.get_texts()[0].get_fontsize()
-    # in points: the longest text, and the handle with its pads
-    width = size * (max(len(h.get_label()) for h in handles) * CHARACTER_WIDTH + 5)
-    n_columns = max(min(n_columns, int(72 * ax.bbox.width / ax.figure.dpi / width)), 1)
-    if n_columns > 1:
-        legend = ax.legend(handles=handles, loc=loc, frameon=False, ncols=n_columns)
-    # in points: lines, the space between them, and the pads of the box
-    height = size * (1.7 * -(-len(handles) // n_columns) + 1.3)
-    share = min(height * ax.figure.dpi / 72 / ax.bbox.height, MAX_LEGEND_SHARE)
-    scale = ax.yaxis.get_transform()
-    low, high = scale.transform(ax.get_ylim())
-    ax.set_ylim(top=scale.inverted().transform([low + (high - low) / (1 - share)])[0])
-    return legend
+    text = importlib.import_module("matplotlib.text")
+    for found in artist.findobj(text.Text):
+        found.set_parse_math(False)
 
 
 def label_points(ax: Any, labels: Any) -> None:
@@ -260,21 +263,6 @@ def label_decades(axis: Any, low: float, high: float, least: float = 1.0) -> Non
     )
 
 
-def note(text: str) -> Any:
-    """Return an entry of a legend that is nothing but text.
-
-    Parameters
-    ----------
-    text : str
-
-    Returns
-    -------
-    Line2D
-    """
-    lines = importlib.import_module("matplotlib.lines")
-    return lines.Line2D([], [], linestyle="none", label=text)
-
-
 def say_missing(ax: Any, text: str) -> None:
     """Say in empty axes what there is not.
 
@@ -286,38 +274,6 @@ def say_missing(ax: Any, text: str) -> None:
     ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center")
     ax.set_xticks([])
     ax.set_yticks([])
-
-
-def write_heads(axes: Any, heads: list[tuple[str, list[Any]]]) -> list[Any]:
-    """Write titles and legends above panels, all of the same height, so that none covers data.
-
-    Parameters
-    ----------
-    axes : sequence of Axes
-    heads : list of tuple
-        Title and handles of each panel.
-
-    Returns
-    -------
-    list of Legend
-    """
-    n_lines = max(len(handles) for _, handles in heads)
-    legends = []
-    for ax, (title, handles) in zip(axes, heads, strict=True):
-        blank = [note(" ")] * (n_lines - len(handles))
-        legend = ax.legend(
-            handles=[*handles, *blank],
-            title=title,
-            title_fontproperties={"weight": "bold"},
-            alignment="left",
-            loc="lower left",
-            bbox_to_anchor=(0, 1),
-            frameon=False,
-            borderpad=0,
-            borderaxespad=0.3,
-        )
-        legends.append(legend)
-    return legends
 
 
 def label_unit(what: str, name: str | None, unit: str) -> str:

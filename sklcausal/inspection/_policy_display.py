@@ -11,6 +11,7 @@ import numpy as np
 
 from sklcausal._evaluation._scores import arm_scores
 from sklcausal._evaluation._study import read_study
+from sklcausal.inspection._legends import draw_legend
 from sklcausal.inspection._plotting import BLACK, import_pyplot, shorten_name, tidy
 from sklcausal.inspection._reading import (
     POLICY_SHARES,
@@ -140,6 +141,7 @@ class PolicyDisplay:
         nuisances: Any = None,
         name: str | None = None,
         sample_weight: Any = None,
+        cluster: Any = None,
         ax: Any = None,
         **params: Any,
     ) -> PolicyDisplay:
@@ -162,8 +164,8 @@ class PolicyDisplay:
             and means of the arms. None reads what `add_nuisances` has packed, or cross-fits.
         name : str or None, default=None
             Name in the legend; None takes that of the class.
-        sample_weight : array-like of shape (n_samples,) or None, default=None
-            Row weights.
+        sample_weight, cluster : array-like of shape (n_samples,) or None, default=None
+            As in `from_predictions`.
         ax : Axes, array of Axes or None, default=None
             As in `from_predictions`.
         **params : object
@@ -186,7 +188,7 @@ class PolicyDisplay:
         """
         found = read_evaluation(
             estimator, X, T, y, nuisances=nuisances, sample_weight=sample_weight,
-            display=cls.__name__,
+            cluster=cluster, beside=params, display=cls.__name__,
         )  # fmt: skip
         own = take_outcome(found, outcome)
         effect = {found.name if name is None else name: own.effect}
@@ -393,4 +395,4 @@ class PolicyDisplay:
         tidy(ax)
         style = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0}
         style |= {"handlelength": 1.2, "columnspacing": 1.2, "frameon": False}
-        self.legends_.append(ax.legend(handles=self.bars_, ncols=len(self.arms), **style))
+        self.legends_.append(draw_legend(ax, handles=self.bars_, ncols=len(self.arms), **style))

@@ -30,6 +30,7 @@ from sklcausal.targets import (
 from sklcausal.utils._positions import find_position
 
 GIVEN = ("outcome_mean", "propensity")
+MODELS = ("cv", "n_jobs", "outcome_model", "propensity_model", "random_state")
 POLICY_SHARES = np.linspace(0, 1, 101)
 MAX_CELLS = 5_000_000  # of rows times shares at a time
 
@@ -42,6 +43,8 @@ def read_evaluation(
     *,
     nuisances: Any,
     sample_weight: Any,
+    cluster: Any,
+    beside: Mapping[str, Any],
     display: str,
     with_means: bool = True,
 ) -> Bunch:
@@ -55,7 +58,9 @@ def read_evaluation(
         Labels, or packed targets, with ``y=None``.
     y : array-like of shape (n_samples,) or (n_samples, n_outcomes), or None
     nuisances : Bunch, dict, 'randomised' or None
-    sample_weight : array-like of shape (n_samples,) or None
+    sample_weight, cluster : array-like of shape (n_samples,) or None
+    beside : mapping of str to object
+        What else the user has passed; it must not say anything of arms or nuisances.
     display : str
         Name of the display, for messages.
     with_means : bool, default=True
@@ -68,7 +73,13 @@ def read_evaluation(
         n_contrasts, n_outcomes), ``outcome_names``, ``name``, and in ``options`` the further
         arguments of metrics. There ``outcome_mean`` has an axis of outcomes, or is None.
     """
-    check_same_index(X=X, T=T, y=y, sample_weight=sample_weight)
+    check_same_index(X=X, T=T, y=y, sample_weight=sample_weight, cluster=cluster)
+    refused = [name for name in ("treatments", "control", *GIVEN) if name in beside]
+    if refused:
+        raise TypeError(
+            f"`{refused[0]}` must not be passed to {display}.from_estimator: arms are those of "
+            "the estimator, and what is known of outcomes and arms goes into `nuisances`"
+        )
     if y is None and not is_packed(T):
         raise TargetError(
             f"`y` must be given unless `T` is packed targets, got None and {type(T).__name__}"
@@ -80,6 +91,8 @@ def read_evaluation(
             f"{final.contrasts_.treatments.kind} treatments"
         )
     fields = unpack_targets(T if y is None else pack_targets(T, y))
+    if cluster is not None and "cluster" in fields:
+        raise TargetError("`cluster` must be packed or passed, got both")
     numbers = final.outcomes_.encode(fields.y)
     predicted = estimator.predict(X)
     check_lengths({"X": predicted, "T": fields.T})
@@ -87,7 +100,7 @@ def read_evaluation(
         "treatments": final.treatments_,
         "control": final.control_,
         "sample_weight": sample_weight,
-        "cluster": fields.get("cluster"),
+        "cluster": fields.get("cluster") if cluster is None else cluster,
     }
     found = _read_nuisances(nuisances, seen, fields, numbers, options, with_means)
     return Bunch(
@@ -110,6 +123,9 @@ def _read_nuisances(
             "`nuisances` must be what `cross_fit_nuisances` returns, a dict of its arguments, "
             f"'randomised' or None, got {nuisances!r}"
         )
+    unknown = sorted(set(nuisances or {}) - {*GIVEN, *MODELS})
+    if unknown:
+        raise ValueError(f"`nuisances` may hold {[*GIVEN, *MODELS]}, got {unknown}")
     arms = np.asarray(options["treatments"])
     packed = None if nuisances else read_packed_nuisances(fields, arms, y.shape[1])
     if nuisances and set(GIVEN) <= set(nuisances):
@@ -119,10 +135,12 @@ def _read_nuisances(
     else:
         given = {k: v for k, v in options.items() if k != "control"}
         given["propensity"] = fields.get("propensity")
-        if not with_means:
+        given |= dict(nuisances or {})
+        known = given.pop("outcome_mean", None)
+        if known is not None or not with_means:
             given["outcome_model"] = DummyRegressor()
-        found = cross_fit_nuisances(X, fields.T, y, **given | dict(nuisances or {}))
-        means, propensity = found.outcome_mean, found.propensity
+        found = cross_fit_nuisances(X, fields.T, y, **given)
+        means, propensity = found.outcome_mean if known is None else known, found.propensity
     means = np.asarray(means)
     if means.ndim == 2:
         means = means.reshape(len(means), -1, y.shape[1])
@@ -255,8 +273,8 @@ def read_costs(cost: Any, study: Study) -> np.ndarray:
             raise ValueError(f"`cost_per_treated` must name arms among {labels}, got {unknown}")
         values = np.array([cost.get(arm, 0.0) for arm in labels])
     else:
-        values = np.asarray(cost)
-    if values.ndim > 1 or values.dtype.kind not in "biuf" or not np.isfinite(values).all():
+        values = np.asarray(cost if np.ndim(cost) == 0 else "several")
+    if values.dtype.kind not in "biuf" or not np.isfinite(values).all():
         raise ValueError(
             "`cost_per_treated` must be a finite number or a dict with one for each arm, got "
             f"{cost!r}"

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sklcausal.inspection._plotting import BLUE, VERMILION
+from sklcausal.inspection._plotting import BLUE, VERMILION, restyle
 
 N_GRID = 201
 BEYOND = 0.6  # of the way to the null that contours go past it
@@ -142,12 +142,12 @@ def draw_contours(
     levels = choose_levels(float(values[0, 0]), float(values[-1, -1]), null, n_levels)
     path = label_path(*ends)
     along = bound(path[:, 1], path[:, 0])
-    style = {"colors": BLUE, "linewidths": 1.0, "linestyles": "solid"} | contour_kwargs
+    style = restyle({"colors": BLUE, "linewidths": 1.0, "linestyles": "solid"}, contour_kwargs)
     contours = ax.contour(cf_d, cf_y, values, levels=levels, **style)
     label_contours(ax, contours, path, along)
     if null is None or not values.min() < null < values.max():
         return contours, None
-    style = {"colors": VERMILION, "linewidths": 2.6, "linestyles": "solid"} | null_kwargs
+    style = restyle({"colors": VERMILION, "linewidths": 2.6, "linestyles": "solid"}, null_kwargs)
     null_contour = ax.contour(cf_d, cf_y, values, levels=[null], **style)
     label_contours(ax, null_contour, path, along)
     return contours, null_contour

@@ -10,16 +10,15 @@ from typing import Any
 import numpy as np
 
 from sklcausal.inspection._columns import check_positive
+from sklcausal.inspection._legends import note, write_heads
 from sklcausal.inspection._plotting import (
     BLACK,
     VERMILION,
     import_pyplot,
     label_unit,
-    note,
     shorten_name,
     tidy,
     unwrap,
-    write_heads,
 )
 from sklcausal.inspection._sensitivity_contours import (
     draw_contours,

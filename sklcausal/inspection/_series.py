@@ -8,12 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from sklcausal.inspection._plotting import (
-    curve_style,
-    legend_in_headroom,
-    shorten_name,
-    tidy,
-)
+from sklcausal.inspection._legends import legend_in_headroom
+from sklcausal.inspection._plotting import curve_style, restyle, shorten_name, tidy
 
 PANEL_SIZE = (5.2, 5.0)  # inches
 SINGLE_SIZE = (7.0, 5.4)  # inches
@@ -167,13 +163,13 @@ def draw_curve(
     places = np.searchsorted(np.maximum.accumulate(x), np.arange(start, 100, MARKER_STEP))
     places = np.unique(places[places < len(x)])
     style = curve_style(k, len(x)) | {"markevery": places.tolist(), "zorder": 3}
-    style |= {"label": label, "gid": mark(what, "series")} | (curve_kwargs or {})
+    style = restyle(style | {"label": label, "gid": mark(what, "series")}, curve_kwargs)
     (line,) = ax.plot(x, y, **style)
     grid, low, high = interval
     if grid is None:
         return line, None, None
     style = {"color": line.get_color(), "alpha": 0.2, "linewidth": 0, "zorder": 2}
-    style |= {"gid": mark(what, "band")} | (band_kwargs or {})
+    style = restyle(style | {"gid": mark(what, "band")}, band_kwargs)
     band = ax.fill_between(grid, low, high, **style)
     at = x[places][x[places] >= grid[0]]
     ends = (np.interp(at, grid, end) for end in (low, high))

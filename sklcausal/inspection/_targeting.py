@@ -196,7 +196,7 @@ class Targeting:
             ]
         halves, n = None, self.n_bootstrap
         if self.alpha is not None:
-            if isinstance(n, bool) or not isinstance(n, int) or n < 2:
+            if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 2:
                 raise ValueError(f"`n_bootstrap` must be an integer of at least 2, got {n!r}")
             halves = half_samples(self.study, self.cluster, self.n_bootstrap, self.random_state)
         return [
@@ -220,7 +220,8 @@ class Targeting:
         if self.multiarm == "best" and self.arm is None and len(self.study.others) > 1:
             raise ValueError("`perfect` needs an arm for each curve, got multiarm='best'")
         if not np.isin(self.study.y, (0.0, 1.0)).all():
-            raise ValueError("`perfect` needs outcomes of 0 and 1, got others")
+            came = np.unique(self.study.y[~np.isin(self.study.y, (0.0, 1.0))])[:1]
+            raise ValueError(f"`perfect` needs outcomes of 0 and 1, got {came[0]:g}")
         found = []
         for contrast, score, arm in self._contrasts(np.zeros(self._shape)):
             rows = perfect_order(self._compare(score, arm, self.study.y[:, 0]), self.kind)

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from sklcausal.inspection._history import average_members, last_epochs, read_history
+from sklcausal.inspection._legends import legend_in_headroom, note
 from sklcausal.inspection._plotting import (
     BLACK,
     BLUE,
     VERMILION,
     import_pyplot,
     label_decades,
-    legend_in_headroom,
-    note,
+    restyle,
     tidy,
     unwrap,
 )
@@ -252,10 +252,10 @@ class TrainingDisplay:
         # a single epoch makes no line
         style = style | {"marker": "s" if len(losses) == 1 else None}
         thin = style | {"linewidth": 0.7, "alpha": 0.6, "markersize": 3, "zorder": 2}
-        lines = self.ax_.plot(epochs, losses, **(thin | (member_kwargs or {})))
+        lines = self.ax_.plot(epochs, losses, **restyle(thin, member_kwargs))
         label = name if n_members == 1 else f"{name}, mean of {n_members}"
         thick = style | {"linewidth": 2.2, "zorder": 3, "label": label}
-        (mean,) = self.ax_.plot(epochs, average_members(losses), **(thick | (mean_kwargs or {})))
+        (mean,) = self.ax_.plot(epochs, average_members(losses), **restyle(thick, mean_kwargs))
         return lines, mean
 
     def _draw_dropped(self) -> list[Any]:

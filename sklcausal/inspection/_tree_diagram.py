@@ -7,7 +7,7 @@ from __future__ import annotations
 import textwrap
 from typing import Any
 
-from sklcausal.inspection._plotting import BLACK, CURVE_COLORS, import_pyplot
+from sklcausal.inspection._plotting import BLACK, CURVE_COLORS, import_pyplot, take_literally
 
 LEAF_WIDTH, LEVEL_HEIGHT = 1.5, 1.1  # inches
 QUESTION_WIDTH, ARM_WIDTH = 22, 14  # characters
@@ -60,6 +60,7 @@ def draw_tree(root: Any, questions: list[str], arms: list[Any], ax: Any) -> Any:
     ax.set_xlim(-0.6, len(leaves) - 0.4)
     ax.set_ylim(-depth - 0.5, 0.5)
     ax.set_axis_off()
+    take_literally(ax)
     return ax
 
 

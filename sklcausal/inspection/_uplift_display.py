@@ -137,6 +137,7 @@ class UpliftCurveDisplay:
         nuisances: Any = None,
         name: str | None = None,
         sample_weight: Any = None,
+        cluster: Any = None,
         ax: Any = None,
         **params: Any,
     ) -> UpliftCurveDisplay:
@@ -165,8 +166,8 @@ class UpliftCurveDisplay:
             and means of the arms. None reads what `add_nuisances` has packed, or cross-fits.
         name : str or None, default=None
             Name in the legend; None takes that of the class.
-        sample_weight : array-like of shape (n_samples,) or None, default=None
-            Row weights.
+        sample_weight, cluster : array-like of shape (n_samples,) or None, default=None
+            As in `from_predictions`.
         ax : Axes, array of Axes or None, default=None
             As in `from_predictions`.
         **params : object
@@ -189,7 +190,7 @@ class UpliftCurveDisplay:
         """
         found = read_evaluation(
             estimator, X, T, y, nuisances=nuisances, sample_weight=sample_weight,
-            display=cls.__name__, with_means=kind in RATES,
+            cluster=cluster, beside=params, display=cls.__name__, with_means=kind in RATES,
         )  # fmt: skip
         own = take_outcome(found, outcome)
         effect = own.effect
@@ -299,6 +300,7 @@ class UpliftCurveDisplay:
         )  # fmt: skip
         references = targeting.perfect_curves(PERFECT) if perfect else []
         if oracle is not None:
+            study.read_effect(oracle, "oracle")
             references += replace(targeting, alpha=None).curves({ORACLE: oracle})
         curves = targeting.curves(effects)
         display = cls(curves=curves, kind=kind, references=references, per=per)
