@@ -13,6 +13,7 @@ import numpy as np
 from sklcausal.inspection._plotting import BLUE, VERMILION, restyle
 
 N_GRID = 201
+NEAR_ORIGIN = 0.08  # in shares of the axes
 BEYOND = 0.6  # of the way to the null that contours go past it
 TOO_CLOSE = 0.04  # of the range of levels, to the one at which it starts
 # along which contours may be labelled, in shares of the axes: out, then along an edge
@@ -101,7 +102,9 @@ def label_contours(ax: Any, contours: Any, path: np.ndarray, values: np.ndarray)
     """
     sign = -1 if values[-1] < values[0] else 1
     at = np.searchsorted(sign * values, sign * np.asarray(contours.levels))
-    places = [tuple(path[i]) for i in at if 0 < i < len(path) - 1]
+    # next to the origin contours stand too close for words
+    away = np.hypot(*(path / path.max(axis=0)).T) > NEAR_ORIGIN
+    places = [tuple(path[i]) for i in at if i < len(path) - 1 and away[i]]
     if places:
         ax.clabel(contours, fmt=write_number, fontsize=LABEL_SIZE, manual=places)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import joblib
 import numpy as np
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, is_regressor
 from sklearn.utils import Bunch
 from sklearn.utils.metadata_routing import UNUSED
 
@@ -193,6 +193,8 @@ class EffectScorer(BaseEstimator):
         ------
         TargetError
             If targets cannot be used, or the estimator was fitted to doses.
+        TypeError
+            If the estimator predicts outcomes, not effects.
         ValueError
             If an option or a nuisance cannot be used.
         """
@@ -287,6 +289,11 @@ def _check_nuisance(nuisance: Any) -> None:
 
 def _read_arms(final: Any) -> dict[str, Any]:
     """Take the arms of a fitted estimator, or none where it does not know them."""
+    if is_regressor(final) and not hasattr(final, "effect"):
+        raise TypeError(
+            "effect scorers need an effect estimator, or a pipeline or search that ends in one, "
+            f"got {type(final).__name__}, whose predictions are outcomes"
+        )
     if not hasattr(final, "treatments_"):
         return {"treatments": None, "control": None}
     if final.treatments_ is None:
@@ -350,9 +357,10 @@ def make_effect_scorer(
 
     Notes
     -----
-    'dr' and 'if-pehe' rank candidates alike. The scores of ranking metrics do not see a constant
-    error of all effects. Every outcome must have been observed: missing cells, which estimators
-    take, are refused.
+    'dr' and 'if-pehe' rank candidates alike. Arms are compared with the control of the estimator
+    that is judged, so that scores of estimators with different controls cannot be compared. The
+    scores of ranking metrics do not see a constant error of all effects. Every outcome must have
+    been observed: missing cells, which estimators take, are refused.
 
     Examples
     --------

@@ -221,7 +221,10 @@ default=None
             raise ValueError(f"`{name}` must have shape {point.shape}, got {values.shape}")
     ends = [found.get(name, np.full(point.shape, np.nan)) for name in ("low", "high")]
     if (ends[0] > point).any() or (ends[1] < point).any():
-        raise ValueError("`low` and `high` must hold `estimate` between them, got others")
+        raise ValueError(
+            "`low` and `high` must hold `estimate` between them, got "
+            f"{np.ravel(low)[0]:g}, {np.ravel(high)[0]:g} and {np.ravel(estimate)[0]:g}"
+        )
     if null is None:
         null = 1.0 if kind in RATIOS else 0.0
     scale = _Scale(kind, rare, baseline_risk, outcome_sd)

@@ -348,3 +348,10 @@ def test_doses_are_refused_and_targets_needed(study):
         make_effect_scorer("dr")(est, X, pack_targets(y, T))
     with pytest.raises(TargetError, match="a scorer takes packed targets"):
         make_effect_scorer("dr")(Guess().fit(X, T), X, y)
+
+
+def test_models_of_outcomes_are_refused():
+    X, T, y = make_study(n=60)
+    model = LinearRegression().fit(X, y)
+    with pytest.raises(TypeError, match=r"need an effect estimator.*got LinearRegression"):
+        make_effect_scorer("dr")(model, X, pack_targets(T, y))
