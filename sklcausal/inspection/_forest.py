@@ -53,5 +53,6 @@ def draw_groups(rules: list[str], result: Any, share: np.ndarray, alpha: float, 
     if right - left < 4 * (high.max() - low.min()):
         ax.axvline(0, color=BLACK, linewidth=0.8, zorder=0)
     ax.set_xlabel(f"Average effect, {100 * (1 - alpha):g} % interval (outcome units)")
+    ax.set_title(result.title, fontsize="medium")
     tidy(ax)
     return ax
