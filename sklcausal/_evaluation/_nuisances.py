@@ -4,21 +4,18 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
 from sklearn.base import clone, is_classifier
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-from sklearn.model_selection import StratifiedKFold
-from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch, _safe_indexing, check_random_state
 
 from sklcausal._encoding import shorten
+from sklcausal._evaluation._cv import check_folds
 from sklcausal._evaluation._scores import read_cluster
 from sklcausal._evaluation._study import Study, read_probabilities, read_study
-from sklcausal._folds import assign_folds
 from sklcausal.exceptions import TargetError
 from sklcausal.targets import (
     NUISANCE_FIELDS,
@@ -29,73 +26,10 @@ from sklcausal.targets import (
     unpack_targets,
 )
 from sklcausal.utils._blurbs import fill_docs
+from sklcausal.utils._final_step import name_weight
 
 # Small trees and small steps: larger ones give propensities that are far too sure of themselves.
 BOOSTING = {"learning_rate": 0.05, "max_iter": 150, "max_leaf_nodes": 4, "l2_regularization": 1.0}
-
-
-def check_folds(
-    cv: Any, study: Study, cluster: np.ndarray | None, seed: int
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Cut rows into folds that hold every arm, and check that each row is tested once.
-
-    Parameters
-    ----------
-    cv : int or iterable of (train, test)
-    study : Study
-    cluster : ndarray of int of shape (n_samples,) or None
-    seed : int
-
-    Returns
-    -------
-    list of tuple of ndarray of int
-        Training and test rows of each fold.
-    """
-    n = len(study.t)
-    if isinstance(cv, bool) or (isinstance(cv, Integral) and cv < 2):
-        raise ValueError(f"`cv` must be at least 2 folds, got {cv!r}")
-    if isinstance(cv, Integral):
-        if cluster is not None and cluster.max() + 1 < cv:
-            raise TargetError(
-                f"`cluster` must hold at least cv={cv} labels, got {cluster.max() + 1}"
-            )
-        counts = np.bincount(study.t)
-        if counts.min() < cv:
-            arm = study.treatments.labels[int(counts.argmin())]
-            raise TargetError(
-                f"`T` must hold at least cv={cv} rows of every arm, got {counts.min()} of {arm!r}"
-            )
-        if cluster is None:
-            splitter = StratifiedKFold(int(cv), shuffle=True, random_state=seed)
-            folds = list(splitter.split(np.zeros(n), study.t))
-        else:  # StratifiedGroupKFold takes long where there are many clusters
-            rng = check_random_state(seed)
-            number = assign_folds(int(cv), study.t, np.zeros(n), cluster, rng)
-            tests = [np.flatnonzero(number == k) for k in range(int(cv))]
-            folds = [(np.setdiff1d(np.arange(n), test), test) for test in tests]
-    else:
-        try:
-            folds = [(np.asarray(a), np.asarray(b)) for a, b in cv]
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                "`cv` must be a number of folds or hold pairs of rows to train and to test on, "
-                f"got {cv!r}; pass list(splitter.split(X, targets))"
-            ) from error
-    tested = np.sort(np.concatenate([np.array([], dtype=int), *(test for _, test in folds)]))
-    if not np.array_equal(tested, np.arange(n)):
-        raise ValueError("`cv` must test every row once, got other folds")
-    if any(np.isin(test, train).any() for train, test in folds):
-        raise ValueError("`cv` must not train on rows that it tests, got folds that overlap")
-    for k, (train, _) in enumerate(folds):
-        missing = np.flatnonzero(
-            np.bincount(study.t[train], minlength=study.treatments.n_arms) == 0
-        )
-        if len(missing):
-            raise TargetError(
-                f"`T` must hold every arm among the training rows of each fold, got none of "
-                f"{study.treatments.labels[missing[0]]!r} in fold {k}"
-            )
-    return folds
 
 
 def _models(
@@ -160,18 +94,31 @@ def _fit_fold(
     if not with_propensity:
         return mean, None
     seen = _safe_indexing(X, train)
-    fitted = _fit(propensity_model, seen, study.t[train], weight, train)
+    fitted = fit_weighted(propensity_model, seen, study.t[train], weight, train)
     return mean, fitted.predict_proba(unseen)
 
 
-def _fit(model: Any, X: Any, y: np.ndarray, weight: np.ndarray | None, rows: np.ndarray) -> Any:
-    """Fit a copy of a model, whose weights go to the last step of a pipeline."""
+def fit_weighted(
+    model: Any, X: Any, y: np.ndarray, weight: np.ndarray | None, rows: np.ndarray
+) -> Any:
+    """Fit a copy of a model, whose weights go to the last step of a pipeline.
+
+    Parameters
+    ----------
+    model : estimator
+    X : array-like of shape (n_rows, n_features)
+    y : ndarray of shape (n_rows,)
+    weight : ndarray of shape (n_samples,) or None
+    rows : ndarray of int of shape (n_rows,)
+        Which of the weights are those of X.
+
+    Returns
+    -------
+    estimator
+    """
     if weight is None:
         return clone(model).fit(X, y)
-    name = "sample_weight"
-    if isinstance(model, Pipeline):
-        name = f"{model.steps[-1][0]}__{name}"
-    return clone(model).fit(X, y, **{name: weight[rows]})
+    return clone(model).fit(X, y, **{name_weight(model): weight[rows]})
 
 
 def _predict_mean(
@@ -186,7 +133,7 @@ def _predict_mean(
     y = study.y[rows, m]
     if (y == y[0]).all():  # classifiers refuse a single class
         return np.full(unseen.shape[0], y[0])
-    fitted = _fit(model, X, y, weight, rows)
+    fitted = fit_weighted(model, X, y, weight, rows)
     return fitted.predict_proba(unseen)[:, 1] if is_classifier(fitted) else fitted.predict(unseen)
 
 

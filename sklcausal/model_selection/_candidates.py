@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
-from sklearn import get_config
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
@@ -17,9 +16,8 @@ from sklearn.utils import _safe_indexing
 
 from sklcausal._encoding import Outcomes, Treatments
 from sklcausal.exceptions import TargetError
-from sklcausal.model_selection._pipeline import EffectPipeline
 from sklcausal.targets import pack_targets
-from sklcausal.utils._final_step import final_step, transform_to_final
+from sklcausal.utils._final_step import final_step, name_weight, transform_to_final
 
 
 def _inner(candidate: Any) -> Any:
@@ -125,7 +123,8 @@ def check_candidates(estimators: Any) -> list[tuple[str, Any]]:
     if not named:
         raise ValueError(f"`estimators` must hold at least 1 candidate, got {estimators!r}")
     for name, own in named:
-        if not hasattr(own, "get_params") or not hasattr(_last(own), "effect"):
+        last = final_step(_last(own))  # of what is frozen
+        if not hasattr(own, "get_params") or not hasattr(last, "effect"):
             raise TypeError(
                 "`estimators` must hold effect estimators, or pipelines or searches that end in "
                 f"one, got {own!r} for {name!r}"
@@ -202,15 +201,14 @@ def fit_candidate(name: str, candidate: Any, rows: StudyRows) -> Any:
     estimator
         The fitted candidate.
     """
-    options: dict[str, Any] = {}
-    if rows.weight is not None:
-        key, inner = "sample_weight", _inner(candidate)
-        is_plain = isinstance(inner, Pipeline) and not isinstance(inner, EffectPipeline)
-        if is_plain and not get_config()["enable_metadata_routing"]:
-            key = f"{inner.steps[-1][0]}__sample_weight"
-        options[key] = rows.weight
+    options = {} if rows.weight is None else {name_weight(candidate): rows.weight}
     candidate.fit(rows.X, rows.pack(), **options)
     last = final_step(candidate)
+    if not hasattr(last, "treatments_"):
+        raise TypeError(
+            "`estimators` must hold candidates that are fitted by `fit`, and searches with "
+            f"refit=True, got {candidate!r} for {name!r}"
+        )
     schema = rows.treatments
     control = schema.labels[schema.control]
     came = np.asarray(getattr(last, "treatments_", None)), getattr(last, "control_", None)
@@ -218,6 +216,11 @@ def fit_candidate(name: str, candidate: Any, rows: StudyRows) -> Any:
         raise TargetError(
             f"`estimators` must all have the arms {schema.labels} and the control {control!r}, "
             f"got {came[0].tolist()} and {came[1]!r} for {name!r}"
+        )
+    if last.outcomes_.kinds != rows.outcomes.kinds:
+        raise TargetError(
+            f"`estimators` must all have outcomes of the kinds {list(rows.outcomes.kinds)}, got "
+            f"{list(last.outcomes_.kinds)} for {name!r}"
         )
     return candidate
 

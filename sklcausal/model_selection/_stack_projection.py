@@ -41,6 +41,19 @@ class Stacked:
     mean: np.ndarray
     candidates: np.ndarray
 
+    def over(self, scale: np.ndarray) -> Stacked:
+        """Divide all outcomes by scales, so that features do not depend on units.
+
+        Parameters
+        ----------
+        scale : ndarray of shape (n_outcomes,)
+
+        Returns
+        -------
+        Stacked
+        """
+        return Stacked(self.effect / scale, self.mean / scale, self.candidates / scale)
+
     @property
     def features(self) -> np.ndarray:
         """Effects by all candidates, shape (n, n_features)."""
@@ -120,6 +133,9 @@ class StackProjection:
             return
         # all candidates share one set of coefficients, so that folds cost no regressors
         budget = plan_features(n_features, len(X), 1, int(counts.min()))
+        spread = stacked.mean.std(axis=(0, 1))
+        self.scale = np.where(spread > 0, spread, 1.0)
+        stacked = stacked.over(self.scale)
         columns = stacked.columns(X)
         psi = engine.corrections.signals(MeanContrast(engine.model, everybody)).psi
         self.projection = Projection(
@@ -187,7 +203,9 @@ class StackProjection:
         -------
         ndarray of shape (n, n_regressors)
         """
-        return self.check().regressors([stacked.features], stacked.columns(X))
+        projection = self.check()
+        stacked = stacked.over(self.scale)
+        return projection.regressors([stacked.features], stacked.columns(X))
 
     def interval(
         self,

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from numbers import Integral
 from typing import Any
 
@@ -12,8 +13,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.utils import Bunch
 
 from sklcausal._encoding import Outcomes
+from sklcausal._evaluation._cv import check_folds
 from sklcausal._evaluation._judged import read_packed_nuisances
-from sklcausal._evaluation._nuisances import BOOSTING, check_folds, cross_fit_nuisances
+from sklcausal._evaluation._nuisances import BOOSTING, cross_fit_nuisances, fit_weighted
 from sklcausal._evaluation._scores import arm_scores, contrast_scores
 from sklcausal._evaluation._study import Study
 from sklcausal._folds import assign_folds
@@ -24,6 +26,10 @@ from sklcausal.inference._hessian import LawHessian
 from sklcausal.inference._law import ArmLaw
 from sklcausal.inference._units import EngineUnits
 from sklcausal.model_selection._candidates import StudyRows, seeded
+from sklcausal.model_selection._split import (
+    TreatmentStratifiedKFold,
+    TreatmentStratifiedShuffleSplit,
+)
 
 N_FOLDS = 5
 MIN_ROWS = 2  # of an arm, which every candidate needs
@@ -63,9 +69,19 @@ def deal_folds(
         number = assign_folds(int(cv), rows.t, order, rows.cluster, rng)
         pairs = [np.flatnonzero(number == k) for k in range(cv)]
         cv = [(np.setdiff1d(np.arange(len(number)), test), test) for test in pairs]
+    elif isinstance(cv, (TreatmentStratifiedKFold, TreatmentStratifiedShuffleSplit)):
+        cv = list(cv.split(np.zeros((len(rows.t), 1)), rows.pack()))  # with clusters
     elif hasattr(cv, "split"):
-        cv = list(cv.split(np.zeros((len(rows.t), 1)), rows.pack(), rows.cluster))
+        cv = list(cv.split(np.zeros((len(rows.t), 1)), rows.t, rows.cluster))
+    elif isinstance(cv, Iterator):
+        raise ValueError(f"`cv` must be a list of folds, which can be read twice, got {cv!r}")
     folds = check_folds(cv, study, rows.cluster, 0)
+    own = rows.cluster
+    if own is not None and any(np.isin(own[test], own[train]).any() for train, test in folds):
+        raise TargetError(
+            "`cluster` must not have the same label among training and test rows of a fold, got "
+            f"folds of {cv!r} that do; use an integer or a splitter of groups"
+        )
     for k, (train, _) in enumerate(folds):
         counts = np.bincount(rows.t[train], minlength=rows.treatments.n_arms)
         if counts.min() < MIN_ROWS:
@@ -102,7 +118,8 @@ def find_nuisances(
     arms = np.asarray(rows.treatments.arms)
     found = read_packed_nuisances(packed, arms, rows.outcomes.n_outcomes)
     if found is not None:
-        return found
+        known = rows.propensity
+        return found if known is None else Bunch(**found | {"propensity": known})
     return cross_fit_nuisances(
         rows.X,
         rows.t,
@@ -133,8 +150,7 @@ def fit_propensity(rows: StudyRows, model: Any, seed: int) -> Any:
     if rows.propensity is not None:
         return None
     model = HistGradientBoostingClassifier(**BOOSTING) if model is None else model
-    options = {} if rows.weight is None else {"sample_weight": rows.weight}
-    return seeded(model, seed).fit(rows.X, rows.t, **options)
+    return fit_weighted(seeded(model, seed), rows.X, rows.t, rows.weight, np.arange(len(rows.t)))
 
 
 def effect_system(

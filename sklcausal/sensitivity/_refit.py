@@ -12,11 +12,10 @@ import numpy as np
 import torch
 from joblib import Parallel, delayed
 from sklearn.base import clone
-from sklearn.pipeline import Pipeline
 
 from sklcausal.exceptions import TargetError
 from sklcausal.targets import is_packed, pack_targets, unpack_targets
-from sklcausal.utils._final_step import final_step
+from sklcausal.utils._final_step import final_step, name_weight
 
 FIELDS = ("propensity", "cluster")
 
@@ -99,21 +98,11 @@ def fit(estimator: Any, X: Any, rows: dict[str, Any]) -> Any:
     """
     fields = {name: rows[name] for name in FIELDS if rows.get(name) is not None}
     weight = rows.get("sample_weight")
-    routed = {} if weight is None else {_name_weight(estimator): weight}
+    routed = {} if weight is None else {name_weight(estimator): weight}
     with one_thread():
         if hasattr(estimator, "effect"):
             return estimator.fit(X, rows["T"], rows["y"], **fields, **routed)
         return estimator.fit(X, pack_targets(rows["T"], rows["y"], **fields), **routed)
-
-
-def _name_weight(estimator: Any) -> str:
-    """Name the argument by which weights reach the final estimator."""
-    if isinstance(estimator, Pipeline):
-        step, last = estimator.steps[-1]
-        return f"{step}__{_name_weight(last)}"
-    if not hasattr(estimator, "effect") and hasattr(estimator, "estimator"):
-        return _name_weight(estimator.estimator)  # searches hand arguments on as they are
-    return "sample_weight"
 
 
 @contextmanager

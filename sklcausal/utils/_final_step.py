@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sklearn import get_config
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
@@ -82,3 +83,25 @@ def find_fitted(estimator: Any) -> Any:
         )
     check_is_fitted(final)
     return final
+
+
+def name_weight(estimator: Any) -> str:
+    """Name the argument of ``fit`` by which weights reach the final estimator.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Unfitted; anything.
+
+    Returns
+    -------
+    str
+    """
+    takes_weights = hasattr(estimator, "effect") or get_config()["enable_metadata_routing"]
+    if isinstance(estimator, Pipeline) and not takes_weights:
+        step, last = estimator.steps[-1]
+        return f"{step}__{name_weight(last)}"
+    inner = getattr(estimator, "estimator", None)
+    if inner is None or hasattr(estimator, "effect") or isinstance(estimator, FrozenEstimator):
+        return "sample_weight"
+    return name_weight(inner)  # searches hand arguments on as they are
