@@ -223,7 +223,7 @@ class UpliftCurveDisplay:
         sample_weight: Any = None,
         cluster: Any = None,
         alpha: float | None = 0.05,
-        n_bootstrap: int = 100,
+        n_bootstrap: int = 200,
         random_state: Any = 0,
         per: int | None = None,
         ax: Any = None,
@@ -257,7 +257,7 @@ class UpliftCurveDisplay:
         {cluster}
         alpha : float or None, default=0.05
             One minus the confidence level; None draws no intervals.
-        n_bootstrap : int, default=100
+        n_bootstrap : int, default=200
             Half samples behind the intervals.
         random_state : int, RandomState instance or None, default=0
             Seed of the half samples.

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import _safe_indexing, check_random_state
 
+from sklcausal._encoding import check_numbers
 from sklcausal.exceptions import TargetError
 from sklcausal.sensitivity._placebo_result import PlaceboOutcomeResult, PlaceboTreatmentResult
 from sklcausal.sensitivity._refit import fan_out, fit, take_apart, unfitted
@@ -321,6 +322,8 @@ def _refuse_columns(X: Any, outcomes: Any) -> None:
     check_lengths({"X": given, "outcomes": array})
     if array.dtype.kind not in "biuf":
         return
+    if array.ndim == 1:
+        check_numbers(array, "outcomes")  # with two axes NaN is a missing cell
     columns = array if array.ndim == 2 else array[:, None]
     for j in range(given.shape[1] if given.ndim == 2 else 0):
         if (columns == given[:, [j]]).all(axis=0).any():

@@ -307,7 +307,7 @@ def test_simulated_outcomes_keep_kind_labels_and_gaps():
     [
         ({"outcomes": X[:, 1]}, ValueError, "`outcomes` must not be columns of `X`, got column 1"),
         ({"outcomes": FRAME[["size"]], "X": FRAME}, ValueError, "got column 2"),
-        ({"outcomes": put(Y, 3, np.nan)}, TargetError, "`y` must not contain NaN or infinity"),
+        ({"outcomes": put(Y, 3, np.nan)}, TargetError, "`outcomes` must not contain NaN or inf"),
         ({"outcomes": Y[:5]}, TargetError, "same number of rows, got `X` 100, `outcomes` 5"),
         ({"y": None}, TargetError, "`y` must be given where outcomes are simulated, got None"),
         ({"n_simulations": 1}, ValueError, "`n_simulations` must be an integer of at least 2"),
