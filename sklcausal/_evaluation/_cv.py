@@ -57,7 +57,7 @@ def check_folds(
             folds = [(np.setdiff1d(np.arange(n), test), test) for test in tests]
     else:
         try:
-            folds = [(np.asarray(a, dtype=int), np.asarray(b, dtype=int)) for a, b in cv]
+            folds = [(_read_rows(a), _read_rows(b)) for a, b in cv]
         except (TypeError, ValueError) as error:
             raise ValueError(
                 "`cv` must be a number of folds or hold pairs of rows to train and to test on, "
@@ -68,6 +68,8 @@ def check_folds(
         raise ValueError("`cv` must test every row once, got other folds")
     if any(not len(test) for _, test in folds):
         raise ValueError("`cv` must test rows in every fold, got one without")
+    if any(((train < 0) | (train >= n)).any() for train, _ in folds):
+        raise ValueError(f"`cv` must name rows from 0 to {n - 1}, got others")
     if any(np.isin(test, train).any() for train, test in folds):
         raise ValueError("`cv` must not train on rows that it tests, got folds that overlap")
     for k, (train, _) in enumerate(folds):
@@ -80,3 +82,10 @@ def check_folds(
                 f"{study.treatments.labels[missing[0]]!r} in fold {k}"
             )
     return folds
+
+
+def _read_rows(rows: Any) -> np.ndarray:
+    array = np.asarray(rows)
+    if array.dtype.kind not in "iu" and len(array):
+        raise TypeError(f"rows must be integers, got {array.dtype}")
+    return array.astype(int)

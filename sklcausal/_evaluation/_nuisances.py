@@ -43,7 +43,7 @@ def _models(
         if model is None:
             cls = HistGradientBoostingClassifier if is_binary else HistGradientBoostingRegressor
             model = cls(**BOOSTING)
-        model = _seeded(model, seed)
+        model = seeded(model, seed)
         if is_classifier(model) and not is_binary:
             raise ValueError(
                 "`outcome_model` must be a regressor for outcomes other than 0 and 1, got "
@@ -56,10 +56,21 @@ def _models(
         raise ValueError(
             f"`propensity_model` must have `predict_proba`, got {type(arms).__name__}"
         )
-    return outcome_models, _seeded(arms, seed)
+    return outcome_models, seeded(arms, seed)
 
 
-def _seeded(model: Any, seed: int) -> Any:
+def seeded(model: Any, seed: int) -> Any:
+    """Copy a model, unfitted, with a seed wherever it has none.
+
+    Parameters
+    ----------
+    model : estimator
+    seed : int
+
+    Returns
+    -------
+    estimator
+    """
     if not hasattr(model, "get_params"):
         raise ValueError(f"a model must be a scikit-learn estimator, got {model!r}")
     model = clone(model)

@@ -15,6 +15,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 
 from sklcausal._encoding import Outcomes, Treatments
+from sklcausal._evaluation._nuisances import seeded
 from sklcausal.exceptions import TargetError
 from sklcausal.targets import pack_targets
 from sklcausal.utils._final_step import final_step, name_weight, transform_to_final
@@ -132,27 +133,6 @@ def check_candidates(estimators: Any) -> list[tuple[str, Any]]:
     return named
 
 
-def seeded(estimator: Any, seed: int) -> Any:
-    """Copy an estimator, unfitted, with a seed wherever it has none.
-
-    Parameters
-    ----------
-    estimator : estimator
-    seed : int
-
-    Returns
-    -------
-    estimator
-    """
-    copy = clone(estimator)
-    seeds = {
-        name: seed
-        for name, value in copy.get_params().items()
-        if name.split("__")[-1] == "random_state" and value is None
-    }
-    return copy.set_params(**seeds)
-
-
 def prepare(candidate: Any, rows: StudyRows, seed: int) -> Any:
     """Copy a candidate, unfitted, with the arms of the study and a seed where it has none.
 
@@ -217,10 +197,11 @@ def fit_candidate(name: str, candidate: Any, rows: StudyRows) -> Any:
             f"`estimators` must all have the arms {schema.labels} and the control {control!r}, "
             f"got {came[0].tolist()} and {came[1]!r} for {name!r}"
         )
-    if last.outcomes_.kinds != rows.outcomes.kinds:
+    kinds, own = list(rows.outcomes.kinds), list(last.outcomes_.kinds)
+    # probabilities are no means of other outcomes; all else may be told to be something else
+    if len(own) != len(kinds) or any(o == "binary" != k for o, k in zip(own, kinds, strict=True)):
         raise TargetError(
-            f"`estimators` must all have outcomes of the kinds {list(rows.outcomes.kinds)}, got "
-            f"{list(last.outcomes_.kinds)} for {name!r}"
+            f"`estimators` must all have outcomes of the kinds {kinds}, got {own} for {name!r}"
         )
     return candidate
 
@@ -259,6 +240,40 @@ class Answers:
     mean: np.ndarray
 
 
+def ask_effects(candidates: list[Any], X: Any, n_arms: int, n_outcomes: int) -> np.ndarray:
+    """Ask fitted candidates for effects of each arm against the control.
+
+    Parameters
+    ----------
+    candidates : list of estimator
+    X : array-like of shape (n, n_features)
+    n_arms, n_outcomes : int
+
+    Returns
+    -------
+    ndarray of shape (n_candidates, n, n_contrasts, n_outcomes)
+    """
+    shape = (-1, n_arms - 1, n_outcomes)
+    return np.stack([answer(own, "effect", X).reshape(shape) for own in candidates])
+
+
+def ask_means(candidates: list[Any], X: Any, n_arms: int, n_outcomes: int) -> np.ndarray:
+    """Ask fitted candidates for mean outcomes.
+
+    Parameters
+    ----------
+    candidates : list of estimator
+    X : array-like of shape (n, n_features)
+    n_arms, n_outcomes : int
+
+    Returns
+    -------
+    ndarray of shape (n_candidates, n, n_arms, n_outcomes)
+    """
+    shape = (-1, n_arms, n_outcomes)
+    return np.stack([answer(own, "potential_outcomes", X).reshape(shape) for own in candidates])
+
+
 def ask(candidates: list[Any], X: Any, n_arms: int, n_outcomes: int) -> Answers:
     """Ask fitted candidates for effects and mean outcomes.
 
@@ -272,10 +287,8 @@ def ask(candidates: list[Any], X: Any, n_arms: int, n_outcomes: int) -> Answers:
     -------
     Answers
     """
-    effects = [answer(own, "effect", X).reshape(-1, n_arms - 1, n_outcomes) for own in candidates]
-    means = [answer(own, "potential_outcomes", X) for own in candidates]
-    shaped = [mean.reshape(-1, n_arms, n_outcomes) for mean in means]
-    return Answers(np.stack(effects), np.stack(shaped))
+    given = candidates, X, n_arms, n_outcomes
+    return Answers(ask_effects(*given), ask_means(*given))
 
 
 def fit_and_ask(

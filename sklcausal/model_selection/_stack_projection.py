@@ -16,7 +16,7 @@ from sklcausal.inference._averages import Average
 from sklcausal.inference._effect_projection import MIN_ARM_ROWS, N_DRAWS, _largest_noise
 from sklcausal.inference._engine import Engine
 from sklcausal.inference._groups import Groups
-from sklcausal.inference._projection import Projection, plan_features
+from sklcausal.inference._projection import ROWS_PER_REGRESSOR, Projection, plan_features
 from sklcausal.inference._splines import KNOTS, AdditiveSplines, natural_cubic
 from sklcausal.inference._targets import MeanContrast
 
@@ -103,7 +103,7 @@ class StackProjection:
         Out-of-fold.
     X : ndarray of shape (n_samples, n_features)
     n_features : int or 'auto'
-        Most features.
+        Most features of two arms and one outcome.
     everybody : Contrast
         Every arm against the control.
 
@@ -132,14 +132,20 @@ class StackProjection:
             self.missing = f"there are {counts.min()} of arm {arm!r}"
             return
         # all candidates share one set of coefficients, so that folds cost no regressors
-        budget = plan_features(n_features, len(X), 1, int(counts.min()))
-        spread = stacked.mean.std(axis=(0, 1))
+        fewest = int(counts.min())
+        budget = plan_features(n_features, len(X), 1, fewest)
+        # effects and mean outcomes of several arms and outcomes must leave room for X
+        n_own = stacked.effect[0].size + self.n_outcomes
+        room = int(fewest / ROWS_PER_REGRESSOR) - budget.n_learned
+        n_splines = max(budget.n_splines, min(budget.n_splines * n_own // 2, room))
+        share = engine.weight / engine.weight.sum()
+        spread = np.sqrt(share @ (engine.y - share @ engine.y) ** 2)
         self.scale = np.where(spread > 0, spread, 1.0)
         stacked = stacked.over(self.scale)
         columns = stacked.columns(X)
         psi = engine.corrections.signals(MeanContrast(engine.model, everybody)).psi
         self.projection = Projection(
-            AdditiveSplines.learn(columns, _importance(stacked, X), budget.n_splines),
+            AdditiveSplines.learn(columns, _importance(stacked, X), n_splines),
             [stacked.features],
             [np.arange(len(X))],
             columns,
@@ -182,13 +188,13 @@ class StackProjection:
             )
         return self.projection
 
-    def _combine(self, contrast: Contrast, n_outcomes: int) -> np.ndarray:
+    def _combine(self, contrast: Contrast) -> np.ndarray:
         """Write contrasts as combinations of outputs: (1 or n, n_targets, n_outputs)."""
         against = np.eye(self.n_arms)[:, self.others]
         by_arm = against[contrast.t1] - against[contrast.t0]
         n, n_contrasts = by_arm.shape[:2]
-        own = np.einsum("nca,ml->ncmal", by_arm, np.eye(n_outcomes))
-        return own.reshape(n, n_contrasts * n_outcomes, -1)
+        own = np.einsum("nca,ml->ncmal", by_arm, np.eye(self.n_outcomes))
+        return own.reshape(n, n_contrasts * self.n_outcomes, -1)
 
     def regressors(self, stacked: Stacked, X: np.ndarray) -> np.ndarray:
         """Compute the regressors of rows.
@@ -236,7 +242,7 @@ class StackProjection:
         largest = np.zeros((effect[0].size, N_DRAWS))
         for start in range(0, len(effect), CHUNK):
             rows = slice(start, start + CHUNK)
-            combine = self._combine(contrast.of(rows), effect.shape[2])
+            combine = self._combine(contrast.of(rows))
             centre[rows], moves = projection.evaluate(regressors[rows], combine)
             error[rows] = np.sqrt((moves**2).sum(axis=2))
             if seed is not None:
@@ -269,7 +275,7 @@ class StackProjection:
         size = np.bincount(groups.codes)[groups.codes]
         places = (1 / size, groups.codes, np.arange(n + 1))
         share = csr_array(places, (n, len(groups.labels))).T
-        combine = self._combine(contrast, self.n_outcomes)[0]
+        combine = self._combine(contrast)[0]
         estimate, moves = self.check().evaluate(share @ regressors, combine)
         flat = moves.reshape(-1, moves.shape[2])
         return Average(estimate.ravel(), flat @ flat.T, n)

@@ -23,7 +23,7 @@ from sklcausal.inference._diagnostics import describe_diagnostics
 from sklcausal.inference._engine import Engine, Representer
 from sklcausal.inference._groups import Groups
 from sklcausal.inference._targets import MeanContrast
-from sklcausal.model_selection._candidates import Answers, ask
+from sklcausal.model_selection._candidates import Answers, ask, ask_effects, ask_means
 from sklcausal.model_selection._stack_projection import Stacked, StackProjection
 from sklcausal.targets import as_column_array, check_lengths, check_same_index
 from sklcausal.utils._frames import make_frame
@@ -134,10 +134,17 @@ class StackResults(BaseEffectEstimator, _BaseComposition):
         return high - low
 
     def _means(self, X: np.ndarray, t: np.ndarray) -> np.ndarray:
-        return np.take_along_axis(self._ask(self.estimators_, X).mean, t[:, :, None], axis=1)
+        means = self._average_of(ask_means, X)
+        return np.take_along_axis(means, t[:, :, None], axis=1)
 
     def _effect(self, X: np.ndarray, contrast: Contrast) -> np.ndarray:
-        return self._between(self._ask(self.estimators_, X).effect, contrast)
+        return self._between(self._average_of(ask_effects, X), contrast)
+
+    def _average_of(self, question: Any, X: np.ndarray) -> np.ndarray:
+        """Average what all candidates answer to one question."""
+        n_arms, n_outcomes = self.contrasts_.treatments.n_arms, self.projection_.n_outcomes
+        answers = question(self.estimators_, self._as_given(X), n_arms, n_outcomes)
+        return np.tensordot(self.weights_, answers, axes=1)
 
     def _interval(
         self, X: np.ndarray, contrast: Contrast, alpha: float, simultaneous: bool

@@ -15,7 +15,7 @@ from sklearn.utils import Bunch
 from sklcausal._encoding import Outcomes
 from sklcausal._evaluation._cv import check_folds
 from sklcausal._evaluation._judged import read_packed_nuisances
-from sklcausal._evaluation._nuisances import BOOSTING, cross_fit_nuisances, fit_weighted
+from sklcausal._evaluation._nuisances import BOOSTING, cross_fit_nuisances, fit_weighted, seeded
 from sklcausal._evaluation._scores import arm_scores, contrast_scores
 from sklcausal._evaluation._study import Study
 from sklcausal._folds import assign_folds
@@ -25,7 +25,7 @@ from sklcausal.inference._engine import Engine
 from sklcausal.inference._hessian import LawHessian
 from sklcausal.inference._law import ArmLaw
 from sklcausal.inference._units import EngineUnits
-from sklcausal.model_selection._candidates import StudyRows, seeded
+from sklcausal.model_selection._candidates import StudyRows
 from sklcausal.model_selection._split import (
     TreatmentStratifiedKFold,
     TreatmentStratifiedShuffleSplit,
@@ -76,12 +76,13 @@ def deal_folds(
     elif isinstance(cv, Iterator):
         raise ValueError(f"`cv` must be a list of folds, which can be read twice, got {cv!r}")
     folds = check_folds(cv, study, rows.cluster, 0)
-    own = rows.cluster
-    if own is not None and any(np.isin(own[test], own[train]).any() for train, test in folds):
-        raise TargetError(
-            "`cluster` must not have the same label among training and test rows of a fold, got "
-            f"folds of {cv!r} that do; use an integer or a splitter of groups"
-        )
+    for k, (train, test) in enumerate(folds):
+        own = rows.cluster
+        if own is not None and np.isin(own[test], own[train]).any():
+            raise TargetError(
+                "`cluster` must not have the same label among training and test rows of a fold, "
+                f"got fold {k} of `cv` that does; use an integer or a splitter of groups"
+            )
     for k, (train, _) in enumerate(folds):
         counts = np.bincount(rows.t[train], minlength=rows.treatments.n_arms)
         if counts.min() < MIN_ROWS:

@@ -61,7 +61,7 @@ class EffectStacking(StackResults):
         R-learner's, which counts rows with little overlap little.
     weights : {'convex', 'equal'}, default='convex'
         'equal' gives every candidate the same weight.
-    cv : int, splitter or iterable of (train, test), default=5
+    cv : int, splitter, list of (train, test) or None, default=5
         Number of folds, stratified by arm with clusters kept together, or other folds that test
         every row once.
     outcome_model : estimator or None, default=None
@@ -84,8 +84,9 @@ class EffectStacking(StackResults):
     outcome : {'auto', 'continuous', 'binary', 'count'} or sequence, default='auto'
         Kind of the outcome, or of each column of y, as in the other estimators.
     n_features_interval : 'auto' or int, default='auto'
-        Most features on which the scores are projected for `effect_interval`; small arms allow
-        fewer. 'auto' takes 40 at 2,000 rows, more or fewer with the cube root of the rows.
+        Most features on which the scores are projected for `effect_interval`, where there are two
+        arms and one outcome; small arms allow fewer, more arms and outcomes get more. 'auto' takes
+        40 at 2,000 rows, more or fewer with the cube root of the rows.
     random_state : int, RandomState instance or None, default=None
         Seed of the folds, and of candidates and models without a seed of their own.
 
@@ -121,7 +122,7 @@ class EffectStacking(StackResults):
     propensity_model_ : classifier or None
         ``propensity_model`` fitted to all rows; None where propensities were given.
     n_features_interval_ : int
-        Number of features that the scores are projected on; 0 if an arm is too small.
+        Number of features that the scores are projected on; 0 too if an arm is too small.
     interval_method_ : str
         'influence': intervals come from influence functions.
     diagnostics_ : dict

@@ -107,21 +107,21 @@ def test_doubly_robust_kinds_follow_the_metrics():
         "propensity": np.full(N, 0.4),
     }
     display = show(T, Y, EFFECT, kind="gain", **nuisances)
-    _, expected = cumulative_gain_curve(T, Y, EFFECT, shares=SHARES, n_bootstrap=100, **nuisances)
+    _, expected = cumulative_gain_curve(T, Y, EFFECT, shares=SHARES, **nuisances)
     line = display.curves_[0].get_xydata()
     np.testing.assert_allclose(line[0], [0, 0])
     np.testing.assert_allclose(line[1:, 1], expected.estimate)
     np.testing.assert_allclose(display.curves[0].low, expected.conf_int()[0])
-    area = rate(T, Y, EFFECT, target="qini", n_bootstrap=100, **nuisances)
+    area = rate(T, Y, EFFECT, target="qini", **nuisances)
     np.testing.assert_allclose(display.curves[0].area_interval, np.ravel(area.conf_int()))
     display = show(T, Y, EFFECT, kind="toc", **nuisances)
     # an average of less than 30 rows is not drawn
     shares = SHARES[SHARES >= 0.25]
-    _, expected = toc_curve(T, Y, EFFECT, shares=shares, n_bootstrap=100, **nuisances)
+    _, expected = toc_curve(T, Y, EFFECT, shares=shares, **nuisances)
     np.testing.assert_allclose(display.curves_[0].get_ydata(), expected.estimate)
     np.testing.assert_allclose(display.curves_[0].get_xdata(), 100 * shares)
     np.testing.assert_allclose(display.curves[0].high, expected.conf_int()[1])
-    area = rate(T, Y, EFFECT, n_bootstrap=100, **nuisances)
+    area = rate(T, Y, EFFECT, **nuisances)
     np.testing.assert_allclose(display.curves[0].area_interval, np.ravel(area.conf_int()))
     assert _legend(display)[0].startswith("Predicted effects: RATE ")
     np.testing.assert_allclose(display.random_lines_[0].get_ydata(), [0, 0])

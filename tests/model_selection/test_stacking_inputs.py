@@ -18,9 +18,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklcausal import pack_targets
-from sklcausal.exceptions import OverlapWarning, TargetError
+from sklcausal.exceptions import IntervalNotAvailableError, OverlapWarning, TargetError
 from sklcausal.meta import SLearner, TLearner
-from sklcausal.metrics import add_nuisances, cross_fit_nuisances
+from sklcausal.metrics import add_nuisances, cross_fit_nuisances, doubly_robust_scores
 from sklcausal.model_selection import EffectStacking, TreatmentStratifiedKFold
 
 SMALL = {"n_folds": 1, "max_epochs": 3, "widths": (8,), "numeric_encoding": None}
@@ -164,3 +164,92 @@ def test_small_propensities_are_clipped_and_warned_of(study):
     assert other.propensity_.min() < 0.003
     assert abs(other.ate() - est.ate()) > 0.1
     assert other.loss_ > est.loss_
+
+
+def test_losses_longhand(study):
+    X, T, y = make_study(n=180, outcomes=("continuous", "continuous"))
+    y = y * [1.0, 50.0]
+    e = np.full(180, 0.5)
+    e[:4] = np.where(T[:4] == 1, 0.001, 0.999)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", OverlapWarning)
+        est = stack(clip=0.1).fit(X, T, y, propensity=e)
+    folds = [(np.flatnonzero(est.folds_ != k), np.flatnonzero(est.folds_ == k)) for k in range(3)]
+    found = cross_fit_nuisances(X, T, y, cv=folds, propensity=e, **MODELS)
+    scores = doubly_robust_scores(T, y, clip=0.1, **found)
+    target = (scores[:, 1] - scores[:, 0]) / y.std(axis=0)
+    unseen = np.empty((2, 180, 2))
+    for (_, test), fitted in zip(folds, est.fold_estimators_, strict=True):
+        for j, own in enumerate(fitted):
+            unseen[j, test] = own.effect(X[test])[:, 0]
+    far = target - unseen / y.std(axis=0)
+    assert_allclose(est.losses_, (far**2).mean(axis=(1, 2)), rtol=1e-4)
+    stacked = target - np.tensordot(est.weights_, unseen, axes=1) / y.std(axis=0)
+    assert_allclose(est.loss_, (stacked**2).mean(), rtol=1e-4)
+
+
+def test_candidates_are_told_known_propensities(study):
+    X, T, y = study
+    named = [("s", SLearner(**SMALL | {"n_folds": 2}))]
+    est = stack(estimators=named).fit(X, T, y, propensity=np.full(180, 0.5))
+    with pytest.raises(IntervalNotAvailableError, match="`propensity` was given in fit"):
+        est.estimators_[0].predict_propensity(X)
+
+
+def test_intervals_and_averages_longhand_without_features():
+    X, T, y = make_study(n=240, arms=("a", "b", "c"), outcomes=("continuous", "continuous"))
+    cluster = np.arange(240) // 2
+    est = stack(n_features_interval=0, cv=2).fit(X, T, y, cluster=cluster)
+    arms = np.searchsorted(["a", "b", "c"], T)
+    folds = [(np.flatnonzero(est.folds_ != k), np.flatnonzero(est.folds_ == k)) for k in range(2)]
+    found = cross_fit_nuisances(X, arms, y, cv=folds, **MODELS)
+    scores = doubly_robust_scores(arms, y, **found)
+    psi = scores[:, 1:] - scores[:, :1]
+    mean = psi.mean(axis=0)
+    summed = (psi - mean).reshape(120, 2, 2, 2).sum(axis=1)
+    error = np.sqrt((summed**2).sum(axis=0)) / 240
+    low, high = est.ate_interval(X[:30])
+    assert_allclose((low + high) / 2, mean, rtol=1e-4, atol=1e-6)
+    assert_allclose((high - low) / 2, 1.959964 * error, rtol=0.02)
+    by = np.repeat(["x", "y"], 15)
+    grouped = est.estimate(X=X[:30], by=by)
+    assert_allclose(grouped.estimate.reshape(2, 2, 2), np.stack([mean, mean]), rtol=1e-4)
+    low, high = est.effect_interval(X)
+    effect = est.effect(X)
+    half = 1.959964 * error
+    assert_allclose(low, np.minimum(mean - half, effect), rtol=0.02, atol=0.01)
+    assert_allclose(high, np.maximum(mean + half, effect), rtol=0.02, atol=0.01)
+    with pytest.raises(ValueError, match="`population` and `trim` choose among the training rows"):
+        est.estimate(X=X[:30], population="treated")
+
+
+def test_noise_in_other_outcomes_leaves_room_for_columns():
+    rng = np.random.default_rng(0)
+    X, T = rng.normal(size=(1500, 6)), rng.integers(0, 2, 1500)
+    effect = np.sin(2 * X[:, 2])
+    y = T * effect + 0.5 * rng.normal(size=1500)
+    Y = np.c_[y, rng.normal(size=(1500, 2))]
+    est = stack().fit(X, T, Y)
+    low, high = est.effect_interval(X)
+    low, high = (np.reshape(end, (1500, 3))[:, 0] for end in (low, high))
+    assert np.mean((low <= effect) & (effect <= high)) > 0.85
+
+
+def test_score_takes_weights(study):
+    X, T, y = study
+    est = stack().fit(X, T, y)
+    w = np.random.default_rng(0).uniform(0.1, 3, 180)
+    mean = est.potential_outcomes(X)[np.arange(180), T]
+    plain = np.array([y[T == 0].mean(), y[T == 1].mean()])[T]
+    wanted = 1 - np.average((y - mean) ** 2, weights=w) / np.average((y - plain) ** 2, weights=w)
+    assert_allclose(est.score(X, T, y, sample_weight=w), wanted)
+
+
+def test_rows_of_folds_are_checked(study):
+    X, T, y = study
+    whole = np.arange(180)
+    for train, test in ((whole[90:] - 180, whole[:90]), (whole[90:] + 1, whole[:90])):
+        with pytest.raises(ValueError, match="`cv` must name rows from 0 to 179"):
+            stack(cv=[(train, test), (whole[:90], whole[90:])]).fit(X, T, y)
+    with pytest.raises(ValueError, match="`cv` must be a number of folds or hold pairs of rows"):
+        stack(cv=[(whole[:90] + 0.0, whole[90:])]).fit(X, T, y)
