@@ -26,6 +26,7 @@ from sklcausal.inference._result import InferenceResult, make_result
 from sklcausal.targets import check_same_index
 from sklcausal.utils._docs import shared_docs
 from sklcausal.utils._frames import library_of, make_frame
+from sklcausal.utils._restore import restores_on_failure
 
 
 @shared_docs
@@ -73,6 +74,7 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
     # -- fit ------------------------------------------------------------------------------
 
     @_fit_context(prefer_skip_nested_validation=False)  # models within are the user's
+    @restores_on_failure
     def fit(
         self,
         X: Any,
@@ -95,8 +97,9 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
             Outcomes. With two axes and arms, NaN is a cell that was not observed.
         sample_weight : array-like of shape (n_samples,) or None, default=None
             Row weights. Averages are weighted by them.
-        propensity : array-like of shape (n_samples,) or (n_samples, n_arms), default=None
-            Known probability of each arm, as in a trial.
+        propensity : float or array-like of shape (n_samples,) or (n_samples, n_arms), default=None
+            Known probability of each arm, as in a trial; a number or a single column is that of
+            the second of two.
         cluster : array-like of shape (n_samples,) or None, default=None
             Rows with the same label share errors: folds keep them together and standard errors
             sum within them.
@@ -120,19 +123,12 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         OverlapWarning
             If the treatment of more than 2 % of the rows was hardly open.
         """
-        before = dict(self.__dict__)
-        try:
-            fields = collect_fields(self, T, y, propensity=propensity, cluster=cluster)
-            data = check_fit_data(self, X, fields, sample_weight, self._n_folds_of_data())
-            mean = np.average(data.t, axis=0, weights=data.weight) if data.t.ndim == 2 else None
-            self.contrasts_ = Contrasts(data.treatments, mean)
-            self._frame_library = library_of(X)
-            self._fit(data)
-        except BaseException:
-            # leave no half-fitted estimator behind
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            raise
+        fields = collect_fields(self, T, y, propensity=propensity, cluster=cluster)
+        data = check_fit_data(self, X, fields, sample_weight, self._n_folds_of_data())
+        mean = np.average(data.t, axis=0, weights=data.weight) if data.t.ndim == 2 else None
+        self.contrasts_ = Contrasts(data.treatments, mean)
+        self._frame_library = library_of(X)
+        self._fit(data)
         self.treatments_ = data.treatments.arms
         self.control_ = (
             data.treatments.labels[data.treatments.control] if data.t.ndim == 1 else None

@@ -5,20 +5,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import _num_samples, validate_data
 
-from sklcausal._encoding import (
-    Outcomes,
-    Treatments,
-    check_cluster,
-    check_finite,
-    check_propensity,
-    check_weights,
-)
+from sklcausal._encoding import Outcomes, Treatments, check_cluster, check_finite, check_weights
 from sklcausal._kinds import check_outcomes, check_treatments, is_categorical, looks_swapped
+from sklcausal._propensity import check_propensity
 from sklcausal._sklearn_compat import with_readable_names
 from sklcausal.exceptions import TargetError
 from sklcausal.targets import (
@@ -102,6 +97,8 @@ def collect_fields(estimator: Any, T: Any, y: Any, **extra: Any) -> dict[str, An
             raise TargetError(f"packed targets must stand alone, as fit(X, targets), got {other}")
         T, y = y, None
     given = {name: value for name, value in extra.items() if value is not None}
+    if isinstance(given.get("propensity"), Real):  # the same for everybody
+        given["propensity"] = np.full(_num_samples(T), given["propensity"])
     if not is_packed(T):
         if getattr(getattr(T, "dtype", None), "names", None):
             unpack_targets(T)  # says which fields are needed

@@ -5,8 +5,9 @@
 import numpy as np
 import pytest
 
-from sklcausal._encoding import check_cluster, check_propensity, check_weights
+from sklcausal._encoding import check_cluster, check_weights
 from sklcausal._kinds import check_outcomes, check_treatments, looks_swapped
+from sklcausal._propensity import check_propensity
 from sklcausal.exceptions import TargetError
 
 N = 60
@@ -271,7 +272,6 @@ def test_propensity_gets_one_column_per_arm():
         (BINARY, np.full(N, np.nan), "`propensity` must not contain NaN or infinity, got 60"),
         (BINARY, np.full(5, 0.5), "must have the same number of rows, got `propensity` 5, `T` 60"),
         (BINARY, ["a"] * N, "`propensity` must hold numbers, got strings"),
-        (BINARY, 0.5, "`propensity` must have shape .*, got float"),
         (DOSE, np.full(N, 0.5), "`propensity` goes with arms, but `T` was read as dose"),
     ],
 )

@@ -13,9 +13,15 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from sklcausal._encoding import Treatments
-from sklcausal._evaluation._nuisances import as_numbers, cross_fit_nuisances
+from sklcausal._evaluation._nuisances import cross_fit_nuisances
 from sklcausal._evaluation._scores import arm_scores, contrast_scores
-from sklcausal._evaluation._study import Study, read_outcome_mean, read_probabilities, read_study
+from sklcausal._evaluation._study import (
+    Study,
+    as_numbers,
+    read_outcome_mean,
+    read_probabilities,
+    read_study,
+)
 from sklcausal.exceptions import TargetError
 from sklcausal.targets import (
     as_column_array,

@@ -9,17 +9,18 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed
 from sklearn.base import clone, is_classifier
+from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OrdinalEncoder
 from sklearn.utils import Bunch, _safe_indexing, check_random_state
+from sklearn.utils.validation import has_fit_parameter
 
-from sklcausal._encoding import shorten
 from sklcausal._evaluation._cv import check_folds
 from sklcausal._evaluation._scores import read_cluster
-from sklcausal._evaluation._study import Study, read_probabilities, read_study
-from sklcausal.exceptions import TargetError
+from sklcausal._evaluation._study import Study, as_numbers, read_probabilities, read_study
 from sklcausal.targets import (
     NUISANCE_FIELDS,
-    as_column_array,
     check_lengths,
     check_same_index,
     pack_targets,
@@ -29,11 +30,42 @@ from sklcausal.utils._blurbs import fill_docs
 from sklcausal.utils._final_step import name_weight
 
 # Small trees and small steps: larger ones give propensities that are far too sure of themselves.
+MAX_LEVELS = 255
+TEXT = ("object", "str", "string", "utf8")
 BOOSTING = {"learning_rate": 0.05, "max_iter": 150, "max_leaf_nodes": 4, "l2_regularization": 1.0}
 
 
+def _boosting(cls: Any, X: Any) -> Any:
+    """Build a default model, which takes columns of text as categories."""
+    text = _text_columns(X)
+    if not text:
+        return cls(**BOOSTING)
+    # few enough levels for bins; others are split by the order of their names
+    few = [k for k, j in enumerate(text) if _n_levels(X, j) <= MAX_LEVELS]
+    encode = OrdinalEncoder(
+        handle_unknown="use_encoded_value", unknown_value=np.nan, encoded_missing_value=np.nan
+    )
+    first = make_column_transformer((encode, text), remainder="passthrough")
+    return make_pipeline(first, cls(**BOOSTING, categorical_features=few))
+
+
+def _text_columns(X: Any) -> list[int]:
+    """Find the columns that hold text, in frames and in arrays of objects."""
+    if hasattr(X, "columns"):
+        dtypes = [X[name].dtype for name in X.columns]
+        return [j for j, dtype in enumerate(dtypes) if str(dtype).lower() in TEXT]
+    if np.ndim(X) == 2 and X.dtype.kind in "OSU":
+        return [j for j in range(X.shape[1]) if any(isinstance(v, str) for v in X[:, j])]
+    return []
+
+
+def _n_levels(X: Any, j: int) -> int:
+    column = X[:, j] if not hasattr(X, "columns") else X[X.columns[j]]
+    return len(set(np.asarray(column).tolist()))
+
+
 def _models(
-    study: Study, outcome_model: Any, propensity_model: Any, seed: int
+    X: Any, study: Study, outcome_model: Any, propensity_model: Any, seed: int
 ) -> tuple[list[Any], Any]:
     """Choose the model of each outcome and that of the arms, unfitted and with seeds."""
     outcome_models = []
@@ -42,7 +74,7 @@ def _models(
         model = outcome_model
         if model is None:
             cls = HistGradientBoostingClassifier if is_binary else HistGradientBoostingRegressor
-            model = cls(**BOOSTING)
+            model = _boosting(cls, X)
         model = seeded(model, seed)
         if is_classifier(model) and not is_binary:
             raise ValueError(
@@ -50,8 +82,9 @@ def _models(
                 f"{type(model).__name__}"
             )
         outcome_models.append(model)
-    arms = HistGradientBoostingClassifier(**BOOSTING)
-    arms = arms if propensity_model is None else propensity_model
+    arms = propensity_model
+    if arms is None:
+        arms = _boosting(HistGradientBoostingClassifier, X)
     if not hasattr(arms, "predict_proba"):
         raise ValueError(
             f"`propensity_model` must have `predict_proba`, got {type(arms).__name__}"
@@ -129,7 +162,12 @@ def fit_weighted(
     """
     if weight is None:
         return clone(model).fit(X, y)
-    return clone(model).fit(X, y, **{name_weight(model): weight[rows]})
+    name = name_weight(model)
+    if "__" not in name and not has_fit_parameter(model, name):
+        raise TypeError(
+            f"`sample_weight` needs models that take it in fit, got {type(model).__name__}"
+        )
+    return clone(model).fit(X, y, **{name: weight[rows]})
 
 
 def _predict_mean(
@@ -146,32 +184,6 @@ def _predict_mean(
         return np.full(unseen.shape[0], y[0])
     fitted = fit_weighted(model, X, y, weight, rows)
     return fitted.predict_proba(unseen)[:, 1] if is_classifier(fitted) else fitted.predict(unseen)
-
-
-def as_numbers(y: np.ndarray) -> np.ndarray:
-    """Turn two strings into 0 and 1, the second in sorted order being 1.
-
-    Parameters
-    ----------
-    y : ndarray of shape (n_samples,) or (n_samples, n_outcomes)
-
-    Returns
-    -------
-    ndarray of the same shape
-    """
-    y = as_column_array(y, "y")
-    if y.dtype.kind != "U":
-        return y
-    columns = []
-    for column in y.reshape(len(y), -1).T:
-        levels, codes = np.unique(column, return_inverse=True)
-        if len(levels) != 2:
-            raise TargetError(
-                "`y` must hold numbers or two different strings, got "
-                f"{shorten(levels.tolist())}; 0 and 1 in place of strings always work"
-            )
-        columns.append(codes.astype(float))
-    return np.stack(columns, axis=1).reshape(y.shape)
 
 
 @fill_docs
@@ -248,11 +260,13 @@ def cross_fit_nuisances(
     check_same_index(X=X, T=T, y=y, sample_weight=sample_weight, cluster=cluster)
     study = read_study(T, y, treatments, None, sample_weight)
     rows = X if hasattr(X, "shape") else np.asarray(X)
+    if len(rows.shape) != 2:
+        raise ValueError(f"`X` must have shape (n_samples, n_features), got {rows.shape}")
     check_lengths({"X": range(rows.shape[0]), "T": study.t})
     known = None if propensity is None else read_probabilities(propensity, study)
     rng = check_random_state(random_state)
     folds = check_folds(cv, study, read_cluster(cluster, study), rng.randint(2**31 - 1))
-    models = _models(study, outcome_model, propensity_model, rng.randint(2**31 - 1))
+    models = _models(rows, study, outcome_model, propensity_model, rng.randint(2**31 - 1))
     weight = None if sample_weight is None else study.weight * len(study.t)
     parts = Parallel(n_jobs=n_jobs)(
         delayed(_fit_fold)(rows, study, weight, models, train, test, known is None)

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from sklcausal._encoding import Treatments, check_numbers
+from sklcausal._encoding import Treatments, check_numbers, shorten
 from sklcausal._evaluation._arrays import read_array, read_weights
 from sklcausal._kinds import check_treatments
+from sklcausal._propensity import check_single_propensity
 from sklcausal.exceptions import TargetError
 from sklcausal.targets import (
     as_column_array,
@@ -143,6 +144,34 @@ class Study:
         return np.broadcast_to(codes, len(self.t))
 
 
+def as_numbers(y: np.ndarray, name: str = "y") -> np.ndarray:
+    """Turn two strings into 0 and 1, the second in sorted order being 1.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,) or (n_samples, n_outcomes)
+    name : str, default='y'
+        Name of the argument, for the message.
+
+    Returns
+    -------
+    ndarray of the same shape
+    """
+    y = as_column_array(y, name)
+    if y.dtype.kind != "U":
+        return y
+    columns = []
+    for column in y.reshape(len(y), -1).T:
+        levels, codes = np.unique(column, return_inverse=True)
+        if len(levels) != 2:
+            raise TargetError(
+                f"`{name}` must hold numbers or two different strings, got "
+                f"{shorten(levels.tolist())}; 0 and 1 in place of strings always work"
+            )
+        columns.append(codes.astype(float))
+    return np.stack(columns, axis=1).reshape(y.shape)
+
+
 def read_study(
     T: Any, y: Any, treatments: Any, control: Any, sample_weight: Any, y_name: str = "y"
 ) -> Study:
@@ -177,6 +206,7 @@ def read_study(
         raise TargetError(
             f"`T` must hold every arm of `treatments`, got none of {found.labels[empty[0]]!r}"
         )
+    values = as_numbers(values, y_name)
     numbers = values.astype(float) if values.dtype.kind == "b" else check_numbers(values, y_name)
     numbers = numbers.reshape(len(values), -1)
     weight = read_weights(sample_weight, len(arms))
@@ -234,18 +264,23 @@ def read_probabilities(propensity: Any, study: Study) -> np.ndarray:
         share = np.bincount(study.t, study.weight, minlength=n_arms)
         return np.broadcast_to(share, (n, n_arms))
     check_same_index(T=study.given, propensity=propensity)
+    if np.ndim(propensity) == 0 and n_arms == 2:
+        propensity = np.full(n, propensity)
     array = read_array(propensity, "propensity")
     if array.min() < 0 or array.max() > 1:
         raise ValueError(
             f"`propensity` must lie between 0 and 1, got {array.min():g} to {array.max():g}"
         )
     if n_arms == 2 and array.shape in ((n,), (n, 1)):
+        check_single_propensity(study.treatments, array)
         array = np.stack([1 - array.reshape(-1), array.reshape(-1)], axis=1)
     if array.shape != (n, n_arms):
         raise ValueError(
             f"`propensity` must have shape {(n, n_arms)}, a column for each of the arms "
             f"{study.treatments.labels}, got {array.shape}"
         )
+    if n > 2 and (array[np.arange(n), study.t] == 1).all():
+        raise ValueError("`propensity` must hold probabilities, got the arms that were received")
     worst = np.abs(array.sum(axis=1) - 1).max()
     if worst > 1e-4:
         raise ValueError(f"`propensity` must sum to 1 in every row, got a sum off by {worst:.3g}")

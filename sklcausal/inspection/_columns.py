@@ -15,6 +15,7 @@ from sklcausal.exceptions import TargetError
 from sklcausal.targets import as_column_array, check_lengths
 from sklcausal.utils._positions import find_position
 
+MAX_SUM_ERROR = 1e-4  # of probabilities
 MAX_NUMERIC_LEVELS = 10
 MAX_LABELS = 20
 MIN_ROWS_PER_LEVEL = 20
@@ -272,6 +273,9 @@ def check_probabilities(propensity: Any, treatments: np.ndarray) -> np.ndarray:
             f"`propensity` must have one column for each of the {n_arms} arms "
             f"{treatments.tolist()}, got shape {values.shape}"
         )
+    worst = np.abs(values.sum(axis=1) - 1).max() if len(values) else 0.0
+    if worst > MAX_SUM_ERROR:
+        raise TargetError(f"`propensity` must sum to 1 in every row, got a sum off by {worst:.3g}")
     return values.astype(float)
 
 

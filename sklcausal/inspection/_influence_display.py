@@ -365,7 +365,7 @@ class InfluenceDisplay:
     def _draw_balance(self, ax: Any, given: dict[str, Any] | None) -> Head:
         self.balance_points_, self.other_points_, self.limit_lines_ = None, None, []
         if self.imbalance is None:
-            say_missing(ax, "No imbalances")
+            say_missing(ax, "Imbalances not known")
             return BALANCE_TITLE, []
         # the effect does not depend on parameters without any imbalance
         scores = self.imbalance[self.imbalance.any(axis=1)]

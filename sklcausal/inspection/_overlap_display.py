@@ -162,7 +162,7 @@ class OverlapDisplay:
             T,
             treatments=treatments,
             arms=arms,
-            clip=getattr(final, "propensity_clip", None),
+            clip=getattr(final, "propensity_clip", getattr(final, "clip", None)),
             ax=ax,
             **plot_params,
         )

@@ -14,9 +14,8 @@ from sklearn.dummy import DummyRegressor
 from sklearn.utils import Bunch
 
 from sklcausal._evaluation._judged import read_packed_nuisances
-from sklcausal._evaluation._nuisances import as_numbers
 from sklcausal._evaluation._scores import covariance_of
-from sklcausal._evaluation._study import Study
+from sklcausal._evaluation._study import Study, as_numbers
 from sklcausal.exceptions import TargetError
 from sklcausal.inspection._plotting import unwrap
 from sklcausal.metrics import cross_fit_nuisances, roi_score
@@ -74,6 +73,8 @@ def read_evaluation(
         arguments of metrics. There ``outcome_mean`` has an axis of outcomes, or is None.
     """
     check_same_index(X=X, T=T, y=y, sample_weight=sample_weight, cluster=cluster)
+    given = nuisances if isinstance(nuisances, Mapping) else {}
+    check_same_index(X=X, **{name: given.get(name) for name in GIVEN})
     refused = [name for name in ("treatments", "control", *GIVEN) if name in beside]
     if refused:
         raise TypeError(
@@ -102,7 +103,9 @@ def read_evaluation(
         "sample_weight": sample_weight,
         "cluster": fields.get("cluster") if cluster is None else cluster,
     }
-    found = _read_nuisances(nuisances, seen, fields, numbers, options, with_means)
+    own = any(given.get(name) is not None for name in ("outcome_model", "propensity_model"))
+    rows = X if own else seen  # models of the user get what the user has
+    found = _read_nuisances(nuisances, rows, fields, numbers, options, with_means)
     return Bunch(
         T=fields.T,
         y=numbers,

@@ -38,6 +38,7 @@ SHARES = np.linspace(0.01, 1, 100)
 N_BLOCKS = 200  # of rows, from the largest effects to the smallest
 MAX_CELLS = 10_000_000  # of half samples times rows at a time
 MAX_POINTS = 1_000  # of a curve
+MIN_ARM_ROWS = 8  # behind an interval
 MIN_ROWS = 30  # behind the first point of an average effect
 
 
@@ -64,6 +65,11 @@ def _half_sums(
         np.stack(drawn[k : k + step]).astype(float) @ table for k in range(0, len(drawn), step)
     ]
     return np.concatenate(sums).reshape(len(drawn), N_BLOCKS, n_parts).cumsum(axis=1)
+
+
+def _is_rare(rows: Comparison) -> bool:
+    """Tell whether halves would hold too few rows of an arm to say anything of errors."""
+    return int(min(rows.treated.sum(), (~rows.treated).sum())) < MIN_ARM_ROWS
 
 
 def _half_gain(
@@ -350,5 +356,7 @@ class Targeting:
             compared = np.flatnonzero((study.t == arm) | (study.t == study.treatments.control))
             sums = _half_sums(rows, spent, halves[0][compared], halves[1])
             counts_treated = kind == "qini" and rows.inverse is None
-            errors = _half_errors(sums, kind, counts_treated, height, total)
+            errors = (
+                None if _is_rare(rows) else _half_errors(sums, kind, counts_treated, height, total)
+            )
         return self._curve(name, contrast, (x, y), (height, size), errors)

@@ -32,6 +32,7 @@ from sklcausal.inspection._series import (
     write_estimate,
 )
 from sklcausal.inspection._targeting import Curve, Targeting
+from sklcausal.targets import check_same_index
 from sklcausal.utils._blurbs import fill_docs
 
 KINDS = {
@@ -192,6 +193,7 @@ class UpliftCurveDisplay:
             estimator, X, T, y, nuisances=nuisances, sample_weight=sample_weight,
             cluster=cluster, beside=params, display=cls.__name__, with_means=kind in RATES,
         )  # fmt: skip
+        check_same_index(X=X, oracle=params.get("oracle"), cost=cost if np.ndim(cost) else None)
         own = take_outcome(found, outcome)
         effect = own.effect
         if kind == "cost" and np.ndim(cost) == 0:

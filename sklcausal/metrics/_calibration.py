@@ -21,6 +21,7 @@ from sklcausal.inference import InferenceResult
 from sklcausal.utils._blurbs import fill_docs
 
 MIN_ROWS = 2
+MIN_SLOPE = 3
 
 
 def _groups(effect: np.ndarray, weight: np.ndarray, n_groups: int) -> np.ndarray:
@@ -275,6 +276,9 @@ def calibration_slope(
     study = read_study(T, y, treatments, control, sample_weight)
     predictions = study.read_effect(effect)
     scores = contrast_scores(study, arm_scores(study, outcome_mean, propensity, clip))
+    n_units = int(count_units(0 * study.t, study.weight, read_cluster(cluster, study))[0])
+    if n_units < MIN_SLOPE:
+        raise ValueError(f"a slope needs at least {MIN_SLOPE} rows or clusters, got {n_units}")
     estimates, moves, names = [], [], []
     columns = list(np.ndindex(*predictions.shape[1:]))
     for (c, m), name in zip(columns, study.column_names(), strict=True):

@@ -17,9 +17,9 @@ from sklearn.utils import Bunch
 from sklearn.utils.metadata_routing import UNUSED
 
 from sklcausal._evaluation._judged import read_packed_nuisances
-from sklcausal._evaluation._nuisances import as_numbers, cross_fit_nuisances
+from sklcausal._evaluation._nuisances import cross_fit_nuisances
 from sklcausal._evaluation._prefix import MULTIARM, NORMALIZE
-from sklcausal._evaluation._study import Study, read_study
+from sklcausal._evaluation._study import Study, as_numbers, read_study
 from sklcausal.exceptions import TargetError
 from sklcausal.metrics._cost import aucc_score, roi_score
 from sklcausal.metrics._losses import dr_loss, if_pehe, ipw_loss, r_loss
@@ -270,7 +270,13 @@ class EffectScorer(BaseEstimator):
             **(self.nuisance or {}),
         }
         key = joblib.hash((np.asarray(X), fields.T, y, given))
-        return _CACHE.get(key, lambda: cross_fit_nuisances(X, fields.T, y, **given))
+        try:
+            return _CACHE.get(key, lambda: cross_fit_nuisances(X, fields.T, y, **given))
+        except TargetError as error:
+            raise TargetError(
+                f"{error}; the scorer fits nuisances on the rows to be scored: put them into the "
+                "targets by add_nuisances before, or give nuisance={'cv': 2}"
+            ) from error
 
 
 def _check_nuisance(nuisance: Any) -> None:

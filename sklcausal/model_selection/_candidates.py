@@ -18,21 +18,14 @@ from sklcausal._encoding import Outcomes, Treatments
 from sklcausal._evaluation._nuisances import seeded
 from sklcausal.exceptions import TargetError
 from sklcausal.targets import pack_targets
-from sklcausal.utils._final_step import final_step, name_weight, transform_to_final
-
-
-def _inner(candidate: Any) -> Any:
-    """Return what an unfitted search searches over."""
-    while hasattr(candidate, "estimator") and not isinstance(candidate, FrozenEstimator):
-        candidate = candidate.estimator
-    return candidate
+from sklcausal.utils._final_step import final_step, inner_of, name_weight, transform_to_final
 
 
 def _last(candidate: Any) -> Any:
     """Return the effect estimator that an unfitted candidate ends in."""
-    candidate = _inner(candidate)
+    candidate = inner_of(candidate)
     while isinstance(candidate, Pipeline):
-        candidate = _inner(candidate.steps[-1][1])
+        candidate = inner_of(candidate.steps[-1][1])
     return candidate
 
 

@@ -9,7 +9,7 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator, _fit_context
+from sklearn.base import _fit_context
 from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
@@ -23,11 +23,12 @@ from sklcausal._fit_data import validate_X
 from sklcausal._folds import deal_halves
 from sklcausal.inference import InferenceResult
 from sklcausal.inference._averages import covariance_of_moves
-from sklcausal.model_selection._node import name_columns
+from sklcausal.model_selection._node import ShallowTree, name_columns
 from sklcausal.model_selection._thresholds import grow_tree
 from sklcausal.targets import as_column_array, check_lengths, check_same_index
 from sklcausal.utils._final_step import find_fitted, transform_to_final
 from sklcausal.utils._positions import find_position
+from sklcausal.utils._restore import restores_on_failure
 
 MIN_ROWS = 2  # for a standard error
 
@@ -43,7 +44,7 @@ def _read_column(values: Any, name: str) -> np.ndarray:
     return flat[:, 0]
 
 
-class EffectTree(BaseEstimator):
+class EffectTree(ShallowTree):
     """Describe by a few rules who has which effect.
 
     A regression tree of predicted effects finds groups of people; the average effect of each, with
@@ -87,8 +88,9 @@ class EffectTree(BaseEstimator):
 
     Notes
     -----
-    Rules describe the predictions, not causes of a difference in effects: a column may stand for
-    another that it goes with. With small samples other halves may give other groups.
+    Rules describe predictions, not causes: a column may stand for another that it goes with. With
+    small samples other halves may give other groups. Intervals are normal, and too narrow for
+    groups of less than some 20 rows, or 40 clusters.
 
     References
     ----------
@@ -129,6 +131,7 @@ class EffectTree(BaseEstimator):
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @restores_on_failure
     def fit(
         self,
         X: Any,
@@ -165,11 +168,13 @@ class EffectTree(BaseEstimator):
             If lengths differ, there are several columns of effects, values are not finite, or a
             group is left without rows to estimate its effect.
         """
-        check_same_index(X=X, effect=effect, scores=scores)
-        check_same_index(X=X, sample_weight=sample_weight, cluster=cluster)
+        beside = {"sample_weight": sample_weight, "cluster": cluster}
+        check_same_index(X=X, effect=effect, scores=scores, **beside)
         array = validate_X(self, X, reset=True)
-        columns = {"effect": effect, "scores": scores}
-        given = {name: _read_column(value, name) for name, value in columns.items()}
+        given = {
+            "effect": _read_column(effect, "effect"),
+            "scores": _read_column(scores, "scores"),
+        }
         check_lengths({"X": array, **given})
         n = len(array)
         weight = check_weights(sample_weight, n)
@@ -202,9 +207,8 @@ class EffectTree(BaseEstimator):
                 "smaller `max_depth`"
             )
         mean, moves, _ = average_groups(own, given["scores"][judge], w, within)
-        rules = root.rules(name_columns(self))
         self.tree_, self._place = root, place
-        self.rules_ = [rules[k] for k in order]
+        self.rules_ = np.array(root.rules(name_columns(self)), dtype=object)[order].tolist()
         self.n_samples_leaf_ = np.bincount(own, minlength=len(order))
         self.share_leaf_ = np.bincount(leaf, weight, minlength=len(order)) / weight.sum()
         self.leaves_ = InferenceResult(
@@ -297,29 +301,6 @@ class EffectTree(BaseEstimator):
         of = "" if effect.shape[2] == 1 else f", {outcomes[m]}"
         found.leaves_.title += f": {rows.study.names[c]}{of}"
         return found
-
-    def apply(self, X: Any) -> np.ndarray:
-        """Find the group of each row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Covariates.
-
-        Returns
-        -------
-        ndarray of int of shape (n_samples,)
-            Position in ``rules_``.
-
-        Raises
-        ------
-        NotFittedError
-            If called before ``fit``.
-        ValueError
-            If X has other columns than in fit.
-        """
-        check_is_fitted(self)
-        return self._place[self.tree_.assign(validate_X(self, X, reset=False))]
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the average effect of each row's group, in outcome units.

@@ -50,7 +50,7 @@ def _read_groups(X: Any, columns: Any) -> dict[str, list[int]]:
 
 
 def _members(group: Any) -> list[Any]:
-    return list(group) if isinstance(group, (list, tuple, np.ndarray)) else [group]
+    return [group] if isinstance(group, (str, bytes)) or np.ndim(group) == 0 else list(group)
 
 
 def _label(group: Any) -> str:
@@ -201,7 +201,12 @@ default=None
     )
     n = len(rows.study.t)
     rng = check_random_state(random_state)
-    orders = [[rng.permutation(n) for _ in range(n_repeats)] for _ in groups]
+    # rows lend their values as often as their weights say
+    share = None if sample_weight is None else rows.study.weight
+    orders = [
+        [rng.permutation(n) if share is None else rng.choice(n, n, p=share) for _ in own]
+        for own in [range(n_repeats)] * len(groups)
+    ]
     before = _row_losses(rows, estimator.predict(X), loss, clip)
 
     def rise(positions: list[int], order: np.ndarray) -> np.ndarray:
@@ -218,10 +223,10 @@ default=None
     importances = rises @ weight
     # a row moves the mean by its own rise, and by that of the row that was given its value
     moves = weight * (rises - importances[:, :, None])
-    lent = np.empty_like(moves)
+    lent = np.zeros_like(moves)
     for k, own in enumerate(orders):
         for r, order in enumerate(own):
-            lent[k, r, order] = moves[k, r]
+            np.add.at(lent[k, r], order, moves[k, r])
     move = (moves + lent).mean(axis=1).T
     cluster = read_cluster(rows.cluster, rows.study)
     covariance = covariance_of_moves([move], [np.arange(n)], cluster)

@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from sklcausal._fit_data import validate_X
 
 SIGNS = ("<=", ">")
 
@@ -102,6 +106,36 @@ class Node:
             for sign, side in zip(SIGNS, (self.left, self.right), strict=True)
             for path in side._paths()
         ]
+
+
+class ShallowTree(BaseEstimator):
+    """Find the leaf of each row; what leaves mean is up to the subclass."""
+
+    tree_: Node
+    _place: np.ndarray  # of each leaf, from left to right, among the rules
+
+    def apply(self, X: Any) -> np.ndarray:
+        """Find the group of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Covariates.
+
+        Returns
+        -------
+        ndarray of int of shape (n_samples,)
+            Position in ``rules_``.
+
+        Raises
+        ------
+        NotFittedError
+            If called before ``fit``.
+        ValueError
+            If X has other columns than in fit.
+        """
+        check_is_fitted(self)
+        return self._place[self.tree_.assign(validate_X(self, X, reset=False))]
 
 
 def _write_rule(path: list[tuple[int, str, float]], names: list[str]) -> str:

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial, wraps
 from typing import Any
 
@@ -70,6 +71,20 @@ class _Handover(BaseEstimator):
     def __sklearn_is_fitted__(self) -> bool:
         check_is_fitted(self.final)
         return True
+
+
+@contextmanager
+def _hint() -> Iterator[None]:
+    """Add to foreign errors what transformers of outcomes need."""
+    try:
+        yield
+    except Exception as error:
+        if "void" in str(error) or "dtype([(" in str(error):  # of packed targets
+            error.add_note(
+                "A transformer that reads outcomes gets packed targets here; put it into an "
+                "OutcomeTransformer, so that it sees the outcomes alone."
+            )
+        raise
 
 
 class EffectPipeline(Pipeline):
@@ -179,9 +194,11 @@ class EffectPipeline(Pipeline):
         T, y = self._one_target(T, y, X=X, **params)
         params = self._name_params(params)
         if y is None:
-            return super().fit(X, T, **params)
+            with _hint():
+                return super().fit(X, T, **params)
         inner = self._handing_over(T, y)
-        Pipeline.fit(inner, X, pack_targets(T, y), **params)
+        with _hint():
+            Pipeline.fit(inner, X, pack_targets(T, y), **params)
         # with `memory` the fitted transformers are copies
         self.steps = [*inner.steps[:-1], self.steps[-1]]
         return self

@@ -9,23 +9,24 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator, _fit_context
+from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
 from sklcausal._evaluation._judged import Judged, read_costs, read_judged, separate
-from sklcausal._evaluation._nuisances import as_numbers
+from sklcausal._evaluation._study import as_numbers
 from sklcausal._fit_data import validate_X
 from sklcausal._kinds import check_outcomes
 from sklcausal.exceptions import TargetError
 from sklcausal.inference import InferenceResult
 from sklcausal.metrics import policy_value
-from sklcausal.model_selection._node import name_columns
+from sklcausal.model_selection._node import ShallowTree, name_columns
 from sklcausal.model_selection._tree_search import find_tree
+from sklcausal.utils._restore import restores_on_failure
 
 
-class PolicyTree(BaseEstimator):
+class PolicyTree(ShallowTree):
     """Learn a few rules by which to treat, with the largest doubly robust value.
 
     Of all trees of a depth, and of thresholds at quantiles, the one is found for which the mean
@@ -50,7 +51,7 @@ class PolicyTree(BaseEstimator):
     clip : float, default=0.01
         Smallest probability that is divided by.
     random_state : int, RandomState instance or None, default=0
-        Seed of the models behind the scores, where these are not given.
+        Seed of models behind scores that are not given.
 
     Attributes
     ----------
@@ -79,8 +80,8 @@ class PolicyTree(BaseEstimator):
 
     Notes
     -----
-    The policy is best among trees, on these rows. It promises no more than its value on rows that
-    it has not seen, and treats people by correlates of the effect, which need not be causes.
+    The policy is best among trees, on these rows: see `value` for others. It treats people by
+    correlates of the effect, which need not be causes.
 
     References
     ----------
@@ -139,6 +140,7 @@ class PolicyTree(BaseEstimator):
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @restores_on_failure
     def fit(
         self,
         X: Any,
@@ -193,6 +195,7 @@ class PolicyTree(BaseEstimator):
         weight = rows.study.weight[:, None] * len(array)
         tree = find_tree(array, weight * scores, self.max_depth, least, self.n_thresholds)
         self.treatments_, self.tree_, self.value_ = labels, tree, tree.value / len(array)
+        self._place = np.arange(len(tree.leaves()))
         self.n_samples_leaf_ = np.array([leaf.n_rows for leaf in tree.leaves()])
         self.arms_ = labels[[leaf.arm for leaf in tree.leaves()]]
         self.rules_ = tree.rules(name_columns(self))
@@ -214,29 +217,6 @@ class PolicyTree(BaseEstimator):
                 f"`y` must hold one outcome, such as a sum of several, got {rows.study.y.shape[1]}"
             )
         return rows.less(read_costs(self.costs, np.asarray(rows.study.treatments.arms)))
-
-    def apply(self, X: Any) -> np.ndarray:
-        """Find the leaf of each row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Covariates.
-
-        Returns
-        -------
-        ndarray of int of shape (n_samples,)
-            Position in ``rules_``.
-
-        Raises
-        ------
-        NotFittedError
-            If called before ``fit``.
-        ValueError
-            If X has other columns than in fit.
-        """
-        check_is_fitted(self)
-        return self.tree_.assign(validate_X(self, X, reset=False))
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the arm that each row should receive.
@@ -368,7 +348,7 @@ class PolicyTree(BaseEstimator):
         """
         check_is_fitted(self)
         share = 100 * self.n_samples_leaf_ / self.n_samples_leaf_.sum()
-        width = max(len(rule) for rule in self.rules_)
+        width = max(map(len, self.rules_))
         return "\n".join(
             f"{rule.ljust(width)}  ->  {arm}  ({part:.0f} % of rows)"
             for rule, arm, part in zip(self.rules_, self.arms_.tolist(), share, strict=True)

@@ -64,6 +64,9 @@ def deal_folds(
             raise TargetError(
                 f"`T` must hold at least cv={cv} rows of every arm, got {counts.min()} of {arm!r}"
             )
+        n_clusters = len(rows.t) if rows.cluster is None else len(np.unique(rows.cluster))
+        if n_clusters < int(cv):
+            raise TargetError(f"`cluster` must hold at least cv={cv} labels, got {n_clusters}")
         is_binary = rows.outcomes.kinds == ("binary",)
         order = rows.y[:, 0] if is_binary else np.zeros(len(rows.t))
         number = assign_folds(int(cv), rows.t, order, rows.cluster, rng)

@@ -14,8 +14,9 @@ import torch
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from sklcausal._evaluation._study import Study, read_propensity, read_study
+from sklcausal._evaluation._study import Study, read_probabilities, read_propensity, read_study
 from sklcausal._fit_data import FitData
+from sklcausal._theta_results import TrainingRows
 from sklcausal.base import BaseEffectEstimator
 from sklcausal.exceptions import TargetError
 from sklcausal.inference._diagnostics import diagnose, warn_of_overlap
@@ -330,7 +331,9 @@ class EffectStacking(StackResults):
     ) -> None:
         pi = np.array(read_propensity(nuisances.propensity, study, self.clip))
         engine = fill_engine(rows, nuisances.outcome_mean, pi)
-        self.engine_, self.engines_, self.propensity_ = engine, [engine], pi
+        self.engine_, self.engines_ = engine, [engine]
+        self.propensity_ = np.array(read_probabilities(nuisances.propensity, study))
+        self.training_rows_ = TrainingRows(data.X, data.t, engine.weight)
         self.model_ = engine.model
         self.interval_method_ = "influence"
         self.projection_ = StackProjection(

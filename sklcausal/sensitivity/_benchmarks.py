@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 from sklearn.utils import _safe_indexing
 
+from sklcausal.exceptions import TargetError
 from sklcausal.sensitivity._elements import Elements, find_elements
 from sklcausal.sensitivity._refit import fan_out, fit, take_apart, unfitted
 from sklcausal.sensitivity._result import SensitivityResult
 from sklcausal.sensitivity._tables import format_table, to_pandas
+from sklcausal.targets import as_column_array, check_lengths
 from sklcausal.utils._final_step import find_fitted
 
 
@@ -254,6 +256,7 @@ def benchmark_confounders(
     labels, groups, n_columns = _read_groups(X, columns)
     long = find_elements(estimator, T0, T1)
     rows = take_apart(T, y, sample_weight=sample_weight, propensity=propensity, cluster=cluster)
+    _check_fitted_rows(final, rows)
     jobs = []
     for group in groups:
         kept = [j for j in range(n_columns) if j not in group]
@@ -268,6 +271,26 @@ def _elements_without(estimator: Any, X: Any, rows: dict[str, Any], T0: Any, T1:
     # modifiers may name a column that is gone, and averages do not depend on them
     named = [name for name in own.get_params(deep=True) if name.split("__")[-1] == "modifiers"]
     return find_elements(fit(own.set_params(**dict.fromkeys(named)), X, rows), T0, T1)
+
+
+def _check_fitted_rows(final: Any, rows: dict[str, Any]) -> None:
+    """Refuse rows other than those of fit, with which the fits without columns are compared."""
+    engine = final.engines_[0]
+    t = final.contrasts_.treatments.encode(as_column_array(rows["T"], "T"))
+    y = final.outcomes_.encode(as_column_array(rows["y"], "y"))
+    check_lengths({"T": t, "y": y})
+    units = engine.units
+    if t.ndim == 2:
+        t = (t - units.t_loc) / units.t_scale
+    pairs = (("T", t, engine.t), ("y", (y - units.y_loc) / units.y_scale, engine.y))
+    for name, own, fitted in pairs:
+        own = own.reshape(len(own), *fitted.shape[1:]) if own.size else own
+        same = own.shape == fitted.shape and np.allclose(own, fitted, atol=1e-4, equal_nan=True)
+        if not same:
+            raise TargetError(
+                f"`{name}` must be that of fit, row by row, got other values or "
+                f"{len(own)} rows in place of {len(fitted)}"
+            )
 
 
 def _check_k(k: Any) -> list[float]:

@@ -213,6 +213,8 @@ default=None
         estimate = estimate.estimate
     if (low is None) != (high is None):
         raise ValueError("`low` and `high` must be given together, got only one")
+    if estimate is None:
+        raise TypeError("`estimate` must be a number or several, got None")
     given = {"estimate": estimate, "low": low, "high": high}
     found = {k: _read(v, k) for k, v in given.items() if v is not None}
     point = found["estimate"]

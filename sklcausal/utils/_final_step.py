@@ -36,6 +36,24 @@ def final_step(estimator: Any) -> Any:
             return estimator
 
 
+def inner_of(candidate: Any) -> Any:
+    """Return what an unfitted search searches over.
+
+    Parameters
+    ----------
+    candidate : estimator
+        Anything.
+
+    Returns
+    -------
+    estimator
+        Itself, unless it is a search.
+    """
+    while hasattr(candidate, "estimator") and not isinstance(candidate, FrozenEstimator):
+        candidate = candidate.estimator
+    return candidate
+
+
 def transform_to_final(estimator: Any, X: Any) -> Any:
     """Send X through all transformers on the way to the final estimator.
 

@@ -83,7 +83,7 @@ def test_bare_influence_values():
     assert display.condition_lines_ == display.limit_lines_ == []
     assert [ax.texts[0].get_text() for ax in display.axes_[1:]] == [
         "No condition numbers",
-        "No imbalances",
+        "Imbalances not known",
     ]
 
 

@@ -18,9 +18,11 @@ from sklcausal.inspection import (
     PolicyDisplay,
     SensitivityDisplay,
     UpliftCurveDisplay,
+    standardized_differences,
 )
+from sklcausal.meta import SLearner
 from sklcausal.metrics import cross_fit_nuisances
-from sklcausal.model_selection import EffectTree, PolicyTree
+from sklcausal.model_selection import EffectStacking, EffectTree, PolicyTree
 from sklcausal.representation import TARNet
 
 MODELS = {"outcome_model": LinearRegression(), "propensity_model": LogisticRegression(), "cv": 2}
@@ -135,3 +137,43 @@ def test_outcome_means_alone_are_completed(study):
     drawn = CalibrationDisplay.from_estimator(est, X, T, y, nuisances=some)
     whole = CalibrationDisplay.from_estimator(est, X, T, y, nuisances=found)
     assert_allclose(_interval(drawn), _interval(whole))
+
+
+def test_stacks_show_propensities_out_of_fold():
+    X, T, y = make_study(n=200)
+    named = [("s", tiny(SLearner, n_folds=1))]
+    stack = EffectStacking(estimators=named, cv=2, random_state=0).fit(X, T, y)
+    drawn = BalanceDisplay.from_estimator(stack, X, T)
+    wanted = standardized_differences(X, T, propensity=stack.propensity_)
+    assert_allclose(np.ravel(drawn.after), np.ravel(wanted))
+    known = EffectStacking(estimators=named, cv=2, random_state=0)
+    known.fit(X, T, y, propensity=np.full(200, 0.5))
+    assert_allclose(OverlapDisplay.from_estimator(known, X, T).propensity, 0.5)
+
+
+def test_indexes_of_costs_and_oracles_are_compared():
+    X, T, y = make_study(n=100)
+    frame, other = pd.DataFrame(X), np.arange(100)[::-1]
+    est = tiny(TARNet).fit(frame, T, y)
+    series = pd.Series(np.arange(100.0), index=other)
+    given = {"nuisances": "randomised"}
+    with pytest.raises(ValueError, match="`X` and `cost` must have the same index"):
+        UpliftCurveDisplay.from_estimator(est, frame, T, y, kind="cost", cost=series, **given)
+    with pytest.raises(ValueError, match="`X` and `oracle` must have the same index"):
+        UpliftCurveDisplay.from_estimator(est, frame, T, y, oracle=series, **given)
+
+
+def test_rare_arms_have_curves_without_intervals():
+    X, _, y = make_study(n=200)
+    T = (np.arange(200) < 5).astype(int)
+    drawn = UpliftCurveDisplay.from_predictions(T, y, X[:, 0])
+    assert drawn.curves[0].low is None
+    assert np.isfinite(drawn.curves[0].y).all()
+    enough = UpliftCurveDisplay.from_predictions((np.arange(200) < 8).astype(int), y, X[:, 0])
+    assert enough.curves[0].low is not None
+
+
+def test_probabilities_must_sum_to_one():
+    X, T, _ = make_study(n=40)
+    with pytest.raises(ValueError, match="`propensity` must sum to 1 in every row"):
+        standardized_differences(X, T, propensity=np.full((40, 2), 0.9))

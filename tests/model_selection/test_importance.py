@@ -206,3 +206,20 @@ def test_what_cannot_be_judged(judge):
     tree = PolicyTree(max_depth=1).fit(X, T, y)
     with pytest.raises(TypeError, match=r"must be a fitted effect estimator.*got PolicyTree"):
         judge(tree, X, T, y)
+
+
+def test_rows_without_weight_lend_no_values(study):
+    X, T, y, known = study
+    wide = np.vstack([X[:400], X[400:800] * [10, 1, 1, 1]])
+    w = np.repeat([1.0, 0.0], 400)
+    cut = {name: own[:800] for name, own in known.items()}
+    found = effect_importance(
+        Known(), wide, T[:800], y[:800], sample_weight=w, random_state=0, n_repeats=20, **cut
+    )
+    half = {name: own[:400] for name, own in known.items()}
+    alone = effect_importance(
+        Known(), X[:400], T[:400], y[:400], random_state=0, n_repeats=20, **half
+    )
+    far = np.abs(found.importances_mean - alone.importances_mean)
+    assert (far <= 2 * alone.std_error + 1e-9).all()
+    assert_allclose(found.std_error, alone.std_error, rtol=0.2, atol=1e-9)

@@ -426,3 +426,11 @@ def test_a_search_may_be_the_final_step():
     assert_array_equal(pipe.predict(X), net.predict(SCALED))
     assert pipe.score(X, T, Y) == net.score(SCALED, TARGETS)
     assert not hasattr(pipe, "effect")
+
+
+def test_transformers_that_choke_on_packed_targets_are_explained():
+    X, T, y = make_study(n=60)
+    pipe = make_effect_pipeline(SelectKBest(f_regression, k=2), tiny(TARNet))
+    with pytest.raises(Exception, match="dtype") as caught:
+        pipe.fit(X, T, y)
+    assert "OutcomeTransformer" in caught.value.__notes__[0]

@@ -323,3 +323,20 @@ def test_brute_force_helper_counts_all_trees():
         for left, right in itertools.chain([((0,), (1, 2)), ((0, 1), (2,))])
     )
     assert brute(scores, X, 1, 1) == by_hand == 5
+
+
+@pytest.mark.parametrize("kind", [EffectTree, PolicyTree])
+def test_a_failed_fit_leaves_the_former_tree(kind):
+    X, T, y, _ = draw()
+    given = (X, y, y) if kind is EffectTree else (X, T, y)
+    more = np.hstack([X, X])
+    fresh = kind()
+    with pytest.raises(ValueError, match="same number of rows"):
+        fresh.fit(more, *given[1:-1], y[:5])
+    with pytest.raises(NotFittedError):
+        fresh.predict(more)
+    tree = kind(**({"random_state": 0})).fit(*given)
+    before = tree.predict(X)
+    with pytest.raises(ValueError, match="same number of rows"):
+        tree.fit(more, *given[1:-1], y[:5])
+    assert_array_equal(tree.predict(X), before)

@@ -12,6 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklcausal import pack_targets
+from sklcausal.exceptions import TargetError
 from sklcausal.sensitivity import benchmark_confounders, sensitivity_analysis
 
 # of small fits with propensities that are kept away from 0
@@ -165,3 +166,15 @@ def test_bad_data_and_estimators(fitted):
         benchmark_confounders(fitted, FRAME, T[:5], Y, columns=["age"])
     with pytest.raises(ValueError, match=r"`X` must have shape .*\(400,\)"):
         benchmark_confounders(fitted, X[:, 0], T, Y)
+
+
+def test_other_rows_than_those_of_fit_are_refused(fitted):
+    other = np.random.default_rng(1).permutation(400)
+    for change in (
+        {"T": T[other]},
+        {"y": Y + 1.0},
+        {"X": FRAME[:200], "T": T[:200], "y": Y[:200]},
+    ):
+        given = {"X": FRAME, "T": T, "y": Y} | change
+        with pytest.raises(TargetError, match="must be that of fit, row by row"):
+            benchmark_confounders(fitted, **given, columns=["age"])
