@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from sklcausal.inspection._legends import legend_in_headroom
 from sklcausal.inspection._plotting import curve_style, restyle, shorten_name, tidy
 
+TITLE_WIDTH = 34  # characters, of panels beside each other
 PANEL_SIZE = (5.2, 5.0)  # inches
 SINGLE_SIZE = (7.0, 5.4)  # inches
 MAX_COLUMNS = 3
@@ -239,7 +241,7 @@ def label_panels(panels: dict[str, Any], x_label: str, y_label: str) -> None:
     is_shared = len(set(panels.values())) < len(panels)
     for contrast, ax in panels.items():
         if not is_shared and not ax.get_title():
-            ax.set_title(contrast)
+            ax.set_title(textwrap.fill(contrast, TITLE_WIDTH))
         ax.set_xlabel(x_label)
         ax.set_ylabel(y_label)
         tidy(ax)

@@ -38,6 +38,7 @@ SHARES = np.linspace(0.01, 1, 100)
 N_BLOCKS = 200  # of rows, from the largest effects to the smallest
 MAX_CELLS = 10_000_000  # of half samples times rows at a time
 MAX_POINTS = 1_000  # of a curve
+ROUNDING = 1e-10  # of the height of a curve
 MIN_ARM_ROWS = 8  # behind an interval
 MIN_ROWS = 30  # behind the first point of an average effect
 
@@ -271,10 +272,13 @@ class Targeting:
             return Curve(name, contrast, x, y)
         unit = 1.0 if self.kind == "cost" else self.unit
         height, size = self.unit * found[0], unit * found[1]
+        least = ROUNDING * np.abs(y).max()
+        size = 0.0 if abs(size) <= least else size
         if errors is None or self.alpha is None:
             return Curve(name, contrast, x, y, size)
         z = norm.ppf(1 - self.alpha / 2)
         half, spread = z * self.unit * errors[0], z * unit * errors[1]
+        spread = 0.0 if spread <= least else spread
         interval = (size - spread, size + spread)
         return Curve(
             name,

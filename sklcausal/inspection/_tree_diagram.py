@@ -7,20 +7,26 @@ from __future__ import annotations
 import textwrap
 from typing import Any
 
-from sklcausal.inspection._plotting import BLACK, CURVE_COLORS, import_pyplot, take_literally
+from sklcausal.inspection._plotting import (
+    BLACK,
+    CURVE_COLORS,
+    cut_middle,
+    import_pyplot,
+    take_literally,
+)
 
 LEAF_WIDTH, LEVEL_HEIGHT = 1.5, 1.1  # inches
 QUESTION_WIDTH, ARM_WIDTH = 22, 14  # characters
 
 
-def draw_tree(root: Any, questions: list[str], arms: list[Any], ax: Any) -> Any:
+def draw_tree(root: Any, names: list[str], arms: list[Any], ax: Any) -> Any:
     """Draw a tree of questions, whose leaves say the arm and how many rows receive it.
 
     Parameters
     ----------
     root : Node
-    questions : list of str
-        Of every split, from the root downwards and left before right; "yes" is to the left.
+    names : list of str
+        Of the columns.
     arms : list of label
     ax : Axes or None
         Where to draw. None makes a new figure.
@@ -34,7 +40,8 @@ def draw_tree(root: Any, questions: list[str], arms: list[Any], ax: Any) -> Any:
     if ax is None:
         size = (max(LEAF_WIDTH * len(leaves), 4.0), LEVEL_HEIGHT * (depth + 1))
         _, ax = plt.subplots(figsize=size, layout="constrained")
-    asked = iter(questions)
+    # "yes" is to the left
+    asked = iter(root.questions([cut_middle(name, QUESTION_WIDTH) for name in names]))
     n_rows, place = root.n_rows, iter(range(len(leaves)))
 
     def draw(node: Any, level: int) -> float:

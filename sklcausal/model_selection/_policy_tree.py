@@ -376,5 +376,5 @@ class PolicyTree(ShallowTree):
         """
         check_is_fitted(self)
         diagram = importlib.import_module("sklcausal.inspection._tree_diagram")
-        questions = self.tree_.questions(name_columns(self))
-        return diagram.draw_tree(self.tree_, questions, self.treatments_.tolist(), ax)
+        names = name_columns(self)
+        return diagram.draw_tree(self.tree_, names, self.treatments_.tolist(), ax)
