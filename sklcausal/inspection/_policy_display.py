@@ -386,15 +386,15 @@ class PolicyDisplay:
                 edgecolor=BLACK, linewidth=0.6, label=shorten_name(arm),
             )  # fmt: skip
             texts = [f"{v:.0f} %" if v >= MIN_WRITTEN else "" for v in shares[:, k]]
-            style = {"color": BLACK if grey > DARK_ENOUGH else "white", "fontsize": "small"}
-            ax.bar_label(bar, texts, label_type="center", **style)
+            ink = BLACK if grey > DARK_ENOUGH else "white"
+            ax.bar_label(bar, texts, label_type="center", color=ink, fontsize="small")
             self.bars_.append(bar)
         ax.set_yticks(np.arange(len(names)), names)
         ax.set(xlim=(0, 100), ylim=(len(names) - 0.4, -0.6))
         ax.set_xlabel("People who get each arm at the best share (%)")
         tidy(ax)
         width = 4 + max(len(bar.get_label()) for bar in self.bars_)
-        style = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0}
-        style |= {"handlelength": 1.2, "columnspacing": 1.2, "frameon": False}
+        style: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1)}
+        style |= {"borderaxespad": 0, "handlelength": 1.2, "columnspacing": 1.2, "frameon": False}
         style["ncols"] = max(1, min(len(self.arms), LEGEND_CHARACTERS // width))
         self.legends_.append(draw_legend(ax, handles=self.bars_, **style))
