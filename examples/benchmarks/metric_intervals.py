@@ -102,6 +102,9 @@ def truths(design: str) -> dict[str, float]:
 
 def replicate(design: str, replication: int) -> dict[str, Any]:
     """Evaluate on new rows, and say how far the truth is in standard errors."""
+    # from the module, so that processes keep what is cached
+    from metric_intervals import predict, truths
+
     from sklcausal.metrics import cross_fit_nuisances
 
     X, T, y, _ = draw(design, N, replication)
