@@ -52,6 +52,28 @@ def contrast_scores(study: Study, scores: np.ndarray) -> np.ndarray:
     return scores[:, study.others] - scores[:, [study.treatments.control]]
 
 
+def partial_out(
+    study: Study, mean: np.ndarray, propensity: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Take from outcomes and arms what nuisances expect, as the R-learner does.
+
+    Parameters
+    ----------
+    study : Study
+    mean : ndarray of shape (n_samples, n_arms, n_outcomes)
+    propensity : ndarray of shape (n_samples, n_arms)
+
+    Returns
+    -------
+    left : ndarray of shape (n_samples, n_outcomes)
+        Outcomes less their means over the arms.
+    surprise : ndarray of shape (n_samples, n_contrasts)
+        Whether the arm was received, less its probability.
+    """
+    surprise = (study.t[:, None] == study.others) - propensity[:, study.others]
+    return study.y - np.einsum("na,nam->nm", propensity, mean), surprise
+
+
 def average_groups(
     group: np.ndarray, values: np.ndarray, weight: np.ndarray, cluster: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

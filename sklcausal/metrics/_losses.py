@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sklcausal._evaluation._arrays import average
-from sklcausal._evaluation._scores import arm_scores, contrast_scores
+from sklcausal._evaluation._scores import arm_scores, contrast_scores, partial_out
 from sklcausal._evaluation._study import Study, read_outcome_mean, read_probabilities, read_study
 from sklcausal.utils._blurbs import fill_docs
 
@@ -315,7 +315,6 @@ def r_loss(
     mu = read_outcome_mean(outcome_mean, study)
     # nothing is divided by a propensity, so that none needs to be clipped
     pi = read_probabilities(propensity, study)
-    left = study.y - np.einsum("na,nam->nm", pi, mu)
-    surprise = (study.t[:, None] == study.others) - pi[:, study.others]
+    left, surprise = partial_out(study, mu, pi)
     left = left - np.einsum("nc,ncm->nm", surprise, study.read_effect(effect))
     return average(study.weight @ left**2, multioutput)

@@ -233,55 +233,39 @@ class Answers:
     mean: np.ndarray
 
 
-def ask_effects(candidates: list[Any], X: Any, n_arms: int, n_outcomes: int) -> np.ndarray:
-    """Ask fitted candidates for effects of each arm against the control.
+def ask_one(question: str, candidates: list[Any], X: Any, n_outcomes: int) -> np.ndarray:
+    """Ask fitted candidates for effects or mean outcomes.
 
     Parameters
     ----------
+    question : {'effect', 'potential_outcomes'}
     candidates : list of estimator
     X : array-like of shape (n, n_features)
-    n_arms, n_outcomes : int
+    n_outcomes : int
 
     Returns
     -------
-    ndarray of shape (n_candidates, n, n_contrasts, n_outcomes)
+    ndarray of shape (n_candidates, n, n_contrasts or n_arms, n_outcomes)
     """
-    shape = (-1, n_arms - 1, n_outcomes)
-    return np.stack([answer(own, "effect", X).reshape(shape) for own in candidates])
+    answers = [answer(own, question, X) for own in candidates]
+    return np.stack([own.reshape(len(own), -1, n_outcomes) for own in answers])
 
 
-def ask_means(candidates: list[Any], X: Any, n_arms: int, n_outcomes: int) -> np.ndarray:
-    """Ask fitted candidates for mean outcomes.
-
-    Parameters
-    ----------
-    candidates : list of estimator
-    X : array-like of shape (n, n_features)
-    n_arms, n_outcomes : int
-
-    Returns
-    -------
-    ndarray of shape (n_candidates, n, n_arms, n_outcomes)
-    """
-    shape = (-1, n_arms, n_outcomes)
-    return np.stack([answer(own, "potential_outcomes", X).reshape(shape) for own in candidates])
-
-
-def ask(candidates: list[Any], X: Any, n_arms: int, n_outcomes: int) -> Answers:
+def ask(candidates: list[Any], X: Any, n_outcomes: int) -> Answers:
     """Ask fitted candidates for effects and mean outcomes.
 
     Parameters
     ----------
     candidates : list of estimator
     X : array-like of shape (n, n_features)
-    n_arms, n_outcomes : int
+    n_outcomes : int
 
     Returns
     -------
     Answers
     """
-    given = candidates, X, n_arms, n_outcomes
-    return Answers(ask_effects(*given), ask_means(*given))
+    questions = ("effect", "potential_outcomes")
+    return Answers(*(ask_one(own, candidates, X, n_outcomes) for own in questions))
 
 
 def fit_and_ask(
@@ -305,7 +289,7 @@ def fit_and_ask(
         Of this candidate alone.
     """
     fitted = fit_candidate(name, prepare(candidate, rows, seed), rows)
-    return fitted, ask([fitted], unseen, rows.treatments.n_arms, rows.outcomes.n_outcomes)
+    return fitted, ask([fitted], unseen, rows.outcomes.n_outcomes)
 
 
 def fit_folds(

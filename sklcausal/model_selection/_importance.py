@@ -12,7 +12,7 @@ from joblib import Parallel, delayed
 from sklearn.utils import Bunch, check_random_state
 
 from sklcausal._evaluation._judged import Judged, arms_of, read_judged
-from sklcausal._evaluation._scores import read_cluster
+from sklcausal._evaluation._scores import partial_out, read_cluster
 from sklcausal.inference._averages import covariance_of_moves
 from sklcausal.utils._final_step import transform_to_final
 
@@ -81,9 +81,8 @@ def _row_losses(rows: Judged, effect: np.ndarray, loss: str, clip: float) -> np.
     effect = study.read_effect(effect)
     if loss == "dr":
         return ((rows.contrasts(clip) - effect) ** 2).mean(axis=(1, 2))
-    expected = np.einsum("na,nam->nm", rows.propensity, rows.outcome_mean)
-    surprise = (study.t[:, None] == study.others) - rows.propensity[:, study.others]
-    left = study.y - expected - np.einsum("nc,ncm->nm", surprise, effect)
+    left, surprise = partial_out(study, rows.outcome_mean, rows.propensity)
+    left = left - np.einsum("nc,ncm->nm", surprise, effect)
     return (left**2).mean(axis=1)
 
 

@@ -23,7 +23,7 @@ from sklcausal.inference._diagnostics import describe_diagnostics
 from sklcausal.inference._engine import Engine, Representer
 from sklcausal.inference._groups import Groups
 from sklcausal.inference._targets import MeanContrast
-from sklcausal.model_selection._candidates import Answers, ask, ask_effects, ask_means
+from sklcausal.model_selection._candidates import Answers, ask, ask_one
 from sklcausal.model_selection._stack_projection import Stacked, StackProjection
 from sklcausal.targets import as_column_array, check_lengths, check_same_index
 from sklcausal.utils._frames import make_frame
@@ -109,8 +109,7 @@ class StackResults(BaseEffectEstimator, _BaseComposition):
         return Stacked(effect, mean, answers.effect)
 
     def _ask(self, candidates: list[Any], X: np.ndarray) -> Stacked:
-        n_arms, n_outcomes = self.contrasts_.treatments.n_arms, self.projection_.n_outcomes
-        return self._weigh(ask(candidates, self._as_given(X), n_arms, n_outcomes))
+        return self._weigh(ask(candidates, self._as_given(X), self.projection_.n_outcomes))
 
     def _regressors(self, X: np.ndarray) -> np.ndarray:
         """Average what the candidates of all folds say, as features of the projection.
@@ -134,16 +133,16 @@ class StackResults(BaseEffectEstimator, _BaseComposition):
         return high - low
 
     def _means(self, X: np.ndarray, t: np.ndarray) -> np.ndarray:
-        means = self._average_of(ask_means, X)
+        means = self._average_of("potential_outcomes", X)
         return np.take_along_axis(means, t[:, :, None], axis=1)
 
     def _effect(self, X: np.ndarray, contrast: Contrast) -> np.ndarray:
-        return self._between(self._average_of(ask_effects, X), contrast)
+        return self._between(self._average_of("effect", X), contrast)
 
-    def _average_of(self, question: Any, X: np.ndarray) -> np.ndarray:
+    def _average_of(self, question: str, X: np.ndarray) -> np.ndarray:
         """Average what all candidates answer to one question."""
-        n_arms, n_outcomes = self.contrasts_.treatments.n_arms, self.projection_.n_outcomes
-        answers = question(self.estimators_, self._as_given(X), n_arms, n_outcomes)
+        n_outcomes = self.projection_.n_outcomes
+        answers = ask_one(question, self.estimators_, self._as_given(X), n_outcomes)
         return np.tensordot(self.weights_, answers, axes=1)
 
     def _interval(

@@ -16,7 +16,7 @@ from sklcausal._encoding import Outcomes
 from sklcausal._evaluation._cv import check_folds
 from sklcausal._evaluation._judged import read_packed_nuisances
 from sklcausal._evaluation._nuisances import BOOSTING, cross_fit_nuisances, fit_weighted, seeded
-from sklcausal._evaluation._scores import arm_scores, contrast_scores
+from sklcausal._evaluation._scores import arm_scores, contrast_scores, partial_out
 from sklcausal._evaluation._study import Study
 from sklcausal._folds import assign_folds
 from sklcausal._models import PotentialOutcomes
@@ -189,9 +189,8 @@ def effect_system(
         target = contrast_scores(study, arm_scores(study, *_both(nuisances), clip)) / scale
         columns = effect / scale
     else:
-        mu, pi = _both(nuisances)
-        surprise = (study.t[:, None] == study.others) - pi[:, study.others]
-        target = (study.y - np.einsum("na,nam->nm", pi, mu)) / scale
+        left, surprise = partial_out(study, *_both(nuisances))
+        target = left / scale
         columns = np.einsum("nc,kncm->knm", surprise, effect) / scale
     per_row = target[0].size
     weight = np.repeat(study.weight / per_row, per_row)
