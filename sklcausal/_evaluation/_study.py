@@ -206,7 +206,8 @@ def read_study(
         raise TargetError(
             f"`T` must hold every arm of `treatments`, got none of {found.labels[empty[0]]!r}"
         )
-    values = as_numbers(values, y_name)
+    if values.dtype.kind == "U":
+        values = as_numbers(values, y_name)
     numbers = values.astype(float) if values.dtype.kind == "b" else check_numbers(values, y_name)
     numbers = numbers.reshape(len(values), -1)
     weight = read_weights(sample_weight, len(arms))
