@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,8 +17,9 @@ from sklcausal._fit_data import FitData
 from sklcausal._folds import assign_folds, split_member
 from sklcausal._member_data import make_training_data, safe_origin
 from sklcausal._models._base import Units
+from sklcausal._objective import Objective
 from sklcausal._screening import Candidate, Task, fit_ensemble
-from sklcausal._training import MemberLoss, TrainingOptions
+from sklcausal._training import TrainingOptions
 from sklcausal.exceptions import TargetError
 
 
@@ -43,6 +44,22 @@ class Trained:
     history: list[dict[str, Any]]
 
 
+class Place(NamedTuple):
+    """Rows that a member has not seen, and for whom it speaks of them.
+
+    Attributes
+    ----------
+    member : int
+    entry : int
+        For a second stage that may not see this fold; 0 for a first stage.
+    rows : ndarray of int
+    """
+
+    member: int
+    entry: int
+    rows: np.ndarray
+
+
 @dataclass(frozen=True)
 class CrossFit:
     """What every network of a fit is trained on: the same rows, folds and members.
@@ -53,24 +70,29 @@ class CrossFit:
     weight : ndarray of shape (n_samples,) or None
     folds : ndarray of int of shape (n_samples,)
     members : sequence of MemberRows
-    unseen : sequence of tuple of int
-        Folds that each member never sees: one for a first stage, two for the nuisances of a
-        second stage, none for a single member.
+    places : sequence of Place
+        Which member tells what of which rows; none for a single member.
     centre : ndarray of shape (n_features,)
         Origin of X.
     options : TrainingOptions
     split : callable
-        Maps the folds that a member may not see and a seed to its rows.
+        Maps rows that a member may see, and a seed, to its rows for training and validation.
+    halve : callable
+        Maps a seed to one of two halves for every row, alike in every fold.
+    is_nested : bool
+        Whether members are those of a second stage's nuisances.
     """
 
     X: np.ndarray
     weight: np.ndarray | None
     folds: np.ndarray
     members: Sequence[MemberRows]
-    unseen: Sequence[tuple[int, ...]]
+    places: Sequence[Place]
     centre: np.ndarray
     options: TrainingOptions
-    split: Callable[[tuple[int, ...], int], MemberRows]
+    split: Callable[[np.ndarray, int], MemberRows]
+    halve: Callable[[int], np.ndarray]
+    is_nested: bool = False
 
     @classmethod
     def deal(
@@ -105,18 +127,24 @@ class CrossFit:
         order = data.y[:, 0] if data.outcomes.kinds == ("binary",) else np.zeros(n)
         folds = assign_folds(n_folds, arms, order, data.cluster, rng)
 
-        def split(own: tuple[int, ...], seed: int) -> MemberRows:
-            rows = np.flatnonzero(~np.isin(folds, own))
+        def split(rows: np.ndarray, seed: int) -> MemberRows:
             member = split_member(rows, arms, order, data.cluster, validation_fraction, seed)
             if data.t.ndim == 1:
-                _check_member(data, member.train, own)
+                _check_member(data, member.train, np.setdiff1d(folds, folds[rows]))
             return member
 
-        unseen: list[tuple[int, ...]] = [(k,) for k in range(n_folds)] if n_folds > 1 else [()]
+        def halve(seed: int) -> np.ndarray:
+            strata = arms + (arms.max() + 1) * folds
+            own = np.random.RandomState(seed)
+            return assign_folds(2, strata, order, data.cluster, own)
+
         seeds = rng.randint(2**31 - 1, size=n_folds).tolist()
-        members = [split(own, seed) for own, seed in zip(unseen, seeds, strict=True)]
+        inside = [np.flatnonzero((folds != k) | (n_folds == 1)) for k in range(n_folds)]
+        members = [split(rows, seed) for rows, seed in zip(inside, seeds, strict=True)]
+        places = [Place(k, 0, np.flatnonzero(folds == k)) for k in range(n_folds)]
+        places = places if n_folds > 1 else []
         centre = safe_origin(data.X)
-        return cls(data.X, data.weight, folds, members, unseen, centre, options, split)
+        return cls(data.X, data.weight, folds, members, places, centre, options, split, halve)
 
     def pairs(self) -> CrossFit:
         """Leave two folds out of every member.
@@ -128,11 +156,51 @@ class CrossFit:
         -------
         CrossFit
         """
-        unseen: list[tuple[int, ...]] = list(combinations(range(self.folds.max() + 1), 2))
+        left_out = list(combinations(range(self.n_folds), 2))
+        rows = [np.flatnonzero(self.folds == k) for k in range(self.n_folds)]
+        inside = [np.flatnonzero(~np.isin(self.folds, own)) for own in left_out]
+        places = [
+            Place(member, other, rows[own])
+            for member, folds in enumerate(left_out)
+            for own, other in (folds, folds[::-1])
+        ]
+        return self._nested(inside, places)
+
+    def halves(self) -> CrossFit:
+        """Leave a fold, and one half of the other rows, out of every member.
+
+        The two members without fold k give each other's half the nuisances of a second stage that
+        may not see fold k; a single member makes a second stage on all rows.
+
+        Returns
+        -------
+        CrossFit
+        """
+        half = self.halve(self.members[0].seed)
+        inside: list[np.ndarray] = []
+        places: list[Place] = []
+        for k in range(self.n_folds):
+            seen = (self.folds != k) | (self.n_folds == 1)
+            for own in (0, 1):
+                places.append(Place(len(inside), k, np.flatnonzero(seen & (half == own))))
+                inside.append(np.flatnonzero(seen & (half != own)))
+        return self._nested(inside, places)
+
+    def second_stage(self) -> CrossFit:
+        """Return the members that give a second stage its nuisances.
+
+        Returns
+        -------
+        CrossFit
+            Of pairs of folds, or of halves where there are less than three.
+        """
+        return self.pairs() if self.n_folds > 2 else self.halves()
+
+    def _nested(self, inside: list[np.ndarray], places: list[Place]) -> CrossFit:
         rng = np.random.RandomState(self.members[0].seed)
-        seeds = rng.randint(2**31 - 1, size=len(unseen)).tolist()
-        members = [self.split(own, seed) for own, seed in zip(unseen, seeds, strict=True)]
-        return replace(self, members=members, unseen=unseen)
+        seeds = rng.randint(2**31 - 1, size=len(inside)).tolist()
+        members = [self.split(rows, seed) for rows, seed in zip(inside, seeds, strict=True)]
+        return replace(self, members=members, places=places, is_nested=True)
 
     @property
     def row_weight(self) -> np.ndarray:
@@ -143,6 +211,11 @@ class CrossFit:
     def n_members(self) -> int:
         """Number of members."""
         return len(self.members)
+
+    @property
+    def n_folds(self) -> int:
+        """Number of folds; 1 where all rows are in one."""
+        return int(self.folds.max()) + 1
 
     def on_columns(self, columns: np.ndarray) -> CrossFit:
         """Let the members read some columns of X only.
@@ -182,24 +255,23 @@ class CrossFit:
         Returns
         -------
         ndarray of shape (n_samples, n_outputs), or of shape (n_folds, n_samples, n_outputs)
-            Of pairs, entry k is for a second stage that may not see fold k, and 0 there.
+            Of a second stage's nuisances, entry k is for one that may not see fold k, and 0
+            there.
         """
         found: np.ndarray | None = None
-        is_pair = len(self.unseen[0]) == 2
-        shape = (self.folds.max() + 1, len(self.X)) if is_pair else (1, len(self.X))
-        for member, folds in enumerate(self.unseen):
-            for own, other in (folds, folds[::-1]) if is_pair else ((folds[0], 0),):
-                rows = np.flatnonzero(self.folds == own)
-                values = evaluate(member, rows)
-                found = np.zeros((*shape, values.shape[1])) if found is None else found
-                found[other, rows] = values
+        n_entries = self.n_folds if self.is_nested else 1
+        for member, entry, rows in self.places:
+            values = evaluate(member, rows)
+            if found is None:
+                found = np.zeros((n_entries, len(self.X), values.shape[1]))
+            found[entry, rows] = values
         assert found is not None
-        return found if is_pair else found[0]
+        return found if self.is_nested else found[0]
 
     def train(
         self,
         recipe: Recipe,
-        loss: MemberLoss,
+        objective: Objective,
         y: np.ndarray,
         t: np.ndarray | None = None,
         *,
@@ -213,8 +285,7 @@ class CrossFit:
         Parameters
         ----------
         recipe : Recipe
-        loss : callable
-            Maps module and batch to one loss per member.
+        objective : Objective
         y : ndarray of shape (n_samples, n_outcomes) or (n_members, n_samples, n_outcomes)
             What is to be predicted, the same for all members or not.
         t : ndarray of shape (n_samples,) or (n_samples, n_treatments), or None
@@ -248,12 +319,12 @@ class CrossFit:
             self.options.device,
         )
         starts = Start.stack([start(member.train) for member in self.members])
-        task = Task(recipe, loss, self.X, self.centre, data, self.members, starts, label)
+        task = Task(recipe, objective, self.X, self.centre, data, self.members, starts, label)
         ensemble, candidate, history = fit_ensemble(task, candidates, self.options)
         return Trained(ensemble, units, candidate, history)
 
 
-def _check_member(data: FitData, rows: np.ndarray, unseen: tuple[int, ...]) -> None:
+def _check_member(data: FitData, rows: np.ndarray, unseen: np.ndarray) -> None:
     """Refuse a member that never meets an arm, or an outcome in it."""
     weight = np.ones(len(rows)) if data.weight is None else data.weight[rows]
     for m, name in enumerate(data.outcomes.names):
@@ -264,6 +335,6 @@ def _check_member(data: FitData, rows: np.ndarray, unseen: tuple[int, ...]) -> N
             what = f" and outcome {name!r}" if data.outcomes.has_missing else ""
             raise TargetError(
                 "`cluster` and `sample_weight` must leave every arm in every training part, got "
-                f"all rows with weight of arm {arm!r}{what} in fold(s) {list(unseen)} or kept for "
-                "validation"
+                f"all rows with weight of arm {arm!r}{what} in fold(s) {unseen.tolist()} or kept "
+                "for validation"
             )

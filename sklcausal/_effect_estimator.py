@@ -124,7 +124,8 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
             If the treatment of more than 2 % of the rows was hardly open.
         """
         fields = collect_fields(self, T, y, propensity=propensity, cluster=cluster)
-        data = check_fit_data(self, X, fields, sample_weight, self._n_folds_of_data())
+        parts = self._n_folds_of_data(), self._fewest_rows_of_an_arm()
+        data = check_fit_data(self, X, fields, sample_weight, *parts)
         mean = np.average(data.t, axis=0, weights=data.weight) if data.t.ndim == 2 else None
         self.contrasts_ = Contrasts(data.treatments, mean)
         self._frame_library = library_of(X)
@@ -152,6 +153,10 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
     def _n_folds_of_data(self) -> int:
         """Return in how many parts the rows are cut."""
         return 1
+
+    def _fewest_rows_of_an_arm(self) -> int:
+        """Return how many rows every arm must have."""
+        return max(2, self._n_folds_of_data())
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "contrasts_")
@@ -204,7 +209,8 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         check_is_fitted(self)
         check_same_index(X=X, T0=T0, T1=T1)
         X = validate_X(self, X, reset=False)
-        return self._shape(self._effect(X, self.contrasts_.by_row(T0, T1, len(X))))
+        effect = self._shape(self._effect(X, self.contrasts_.by_row(T0, T1, len(X))))
+        return np.clip(effect, *self._limits())
 
     def effect_interval(
         self,

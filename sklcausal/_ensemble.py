@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,16 +15,29 @@ import torch
 from torch import Tensor, nn
 
 from sklcausal.nn._encoder import Encoding, InputEncoder
+from sklcausal.nn._outputs import Outputs
+from sklcausal.nn._state import load_members
 
 MAX_CELLS = 2_000_000  # activations of one layer held at once in prediction
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A network's body: its class and arguments, without data dimensions of the input."""
+    """A network's body: its class and arguments, without data dimensions of the input.
+
+    Attributes
+    ----------
+    body : type of Module
+        Called with the numbers of members and inputs; maps inputs to `Outputs`.
+    arguments : dict
+        What it is called with beside that.
+    shared_head : bool
+        Whether all heads have the same last layer, as for one network that reads the arm.
+    """
 
     body: type[nn.Module]
     arguments: dict[str, Any]
+    shared_head: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,14 +115,16 @@ class MemberModule(nn.Module):
         self.encoder = InputEncoder(encoding, centre)
         self.body = recipe.body(len(start.constant), encoding.n_inputs, **recipe.arguments)
         as_float: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}
-        self.register_buffer("constant", torch.as_tensor(start.constant[:, None, :], **as_float))
+        # not persistent, as what the encoder was made with: known before training
+        constant = torch.as_tensor(start.constant[:, None, :], **as_float)
+        self.register_buffer("constant", constant, persistent=False)
         spread = None if start.spread is None else torch.as_tensor(start.spread, **as_float)
-        self.register_buffer("spread", spread)
+        self.register_buffer("spread", spread, persistent=False)
 
     constant: Tensor
     spread: Tensor | None
 
-    def forward(self, X: Tensor) -> Tensor:
+    def forward(self, X: Tensor) -> Outputs:
         """Compute theta in the units of training.
 
         Parameters
@@ -117,12 +133,13 @@ class MemberModule(nn.Module):
 
         Returns
         -------
-        Tensor of shape (n_members, n, n_outputs)
+        Outputs
         """
-        body = self.hidden(X)[0]
-        return self.constant + (body if self.spread is None else body @ self.spread)
+        out = self.unmoved(X)
+        moves = out.theta if self.spread is None else out.theta @ self.spread
+        return out._replace(theta=self.constant + moves)
 
-    def hidden(self, X: Tensor) -> tuple[Tensor, Tensor]:
+    def unmoved(self, X: Tensor) -> Outputs:
         """Compute what the body gives, before it is moved from the start.
 
         Parameters
@@ -131,14 +148,64 @@ class MemberModule(nn.Module):
 
         Returns
         -------
-        output : Tensor of shape (n_members, n, n_outputs)
-        features : Tensor of shape (n_members, n, n_heads, n_hidden)
-            Last hidden layers.
+        Outputs
         """
-        return self.body(self.encoder(X))
+        found: Outputs = self.body(self.encoder(X))
+        return found
 
 
-class Ensemble:
+class Predictor(ABC):
+    """What predicts by members that trained side by side."""
+
+    @property
+    @abstractmethod
+    def recipe(self) -> Recipe:
+        """Name of the networks."""
+
+    @property
+    @abstractmethod
+    def start(self) -> Start:
+        """Where their outputs start."""
+
+    @property
+    @abstractmethod
+    def n_members(self) -> int:
+        """Number of members."""
+
+    @abstractmethod
+    def seen_as(self, recipe: Recipe, n_outputs: int) -> Predictor:
+        """Return a predictor with the same weights and other outputs, which start at 0."""
+
+    @abstractmethod
+    def importance(self, n_features: int) -> np.ndarray:
+        """Return how far members let columns through, shape (n_members, n_features)."""
+
+    @abstractmethod
+    def member(self, k: int, X: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Compute outputs and features of given rows with one member."""
+
+    @abstractmethod
+    def with_features(self, X: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+        """Compute outputs and features of all members, chunk by chunk of rows."""
+
+    def theta(self, X: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+        """Compute outputs of all members, chunk by chunk of rows.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, n_features)
+
+        Yields
+        ------
+        rows : slice
+        theta : ndarray of shape (n_members, n_chunk, n_outputs)
+            In the units of training.
+        """
+        for rows, theta, _ in self.with_features(X):
+            yield rows, theta
+
+
+class Ensemble(Predictor):
     """Hold the fitted networks of all members.
 
     Parameters
@@ -162,7 +229,7 @@ class Ensemble:
         weights: dict[str, np.ndarray],
         device: str,
     ):
-        self.recipe, self.encoding, self.centre, self.start = recipe, encoding, centre, start
+        self._recipe, self.encoding, self.centre, self._start = recipe, encoding, centre, start
         self.device = device
         self.module = self._build(np.arange(self.n_members), weights)
 
@@ -170,10 +237,18 @@ class Ensemble:
         self, at: Sequence[int] | np.ndarray, weights: dict[str, np.ndarray]
     ) -> MemberModule:
         module = MemberModule(self.recipe, self.encoding.of(at), self.centre, self.start.of(at))
-        with torch.no_grad():
-            for name, p in module.named_parameters():
-                p.copy_(torch.as_tensor(weights[name][at]))
+        load_members(module, weights, at)
         return module.to(self.device).eval()
+
+    @property
+    def recipe(self) -> Recipe:
+        """Name of the networks."""
+        return self._recipe
+
+    @property
+    def start(self) -> Start:
+        """Where their outputs start."""
+        return self._start
 
     @property
     def n_members(self) -> int:
@@ -181,13 +256,30 @@ class Ensemble:
         return len(self.start.constant)
 
     def weights(self) -> dict[str, np.ndarray]:
-        """Return the weights of all members.
+        """Return the weights of all members, and the buffers that go with them.
 
         Returns
         -------
         dict of str to ndarray with a leading member axis
         """
-        return {n: p.detach().cpu().numpy() for n, p in self.module.named_parameters()}
+        return {name: value.cpu().numpy() for name, value in self.module.state_dict().items()}
+
+    def seen_as(self, recipe: Recipe, n_outputs: int) -> Ensemble:
+        """Return a predictor with the same weights and other outputs, which start at 0.
+
+        Parameters
+        ----------
+        recipe : Recipe
+            Of a network with parameters of the same names and shapes.
+        n_outputs : int
+
+        Returns
+        -------
+        Ensemble
+        """
+        start = Start(np.zeros((self.n_members, n_outputs)))
+        common = self.encoding, self.centre, start, self.weights(), self.device
+        return Ensemble(recipe, *common)
 
     def importance(self, n_features: int) -> np.ndarray:
         """Return how far each member's gates let each column of X through.
@@ -203,22 +295,6 @@ class Ensemble:
         gates = self.weights()["encoder.gate"][:, 0]
         source = self.encoding.source
         return np.stack([np.bincount(source, own**2, minlength=n_features) for own in gates])
-
-    def theta(self, X: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-        """Compute theta of all members, chunk by chunk of rows.
-
-        Parameters
-        ----------
-        X : ndarray of shape (n, n_features)
-
-        Yields
-        ------
-        rows : slice
-        theta : ndarray of shape (n_members, n_chunk, n_outputs)
-            In the units of training.
-        """
-        for rows, theta, _ in self.with_features(X):
-            yield rows, theta
 
     def with_features(self, X: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
         """Compute theta and features of all members, chunk by chunk of rows.
@@ -236,8 +312,8 @@ class Ensemble:
         """
         for rows, x in self._chunks(X):
             with torch.inference_mode():
-                body, features = self.module.hidden(x.expand(self.n_members, -1, -1))
-            yield rows, self.start.move(body.cpu().numpy()), features.cpu().numpy()
+                out = self.module.unmoved(x.expand(self.n_members, -1, -1))
+            yield rows, self.start.move(out.theta.cpu().numpy()), out.features.cpu().numpy()
 
     def member(self, k: int, X: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Compute theta and features of given rows with one member.
@@ -260,9 +336,9 @@ class Ensemble:
         for start in range(0, max(len(rows), 1), size):
             x = self._tensor(X[rows[start : start + size]])[None]
             with torch.inference_mode():
-                body, own = alone.hidden(x)
-            theta.append(self.start.of([k]).move(body.cpu().numpy())[0])
-            features.append(own[0].cpu().numpy())
+                out = alone.unmoved(x)
+            theta.append(self.start.of([k]).move(out.theta.cpu().numpy())[0])
+            features.append(out.features[0].cpu().numpy())
         return np.concatenate(theta), np.concatenate(features)
 
     def _chunks(self, X: np.ndarray) -> Iterator[tuple[slice, Tensor]]:
@@ -287,14 +363,14 @@ class Ensemble:
     def __getstate__(self) -> dict[str, Any]:
         state = {k: v for k, v in self.__dict__.items() if k != "module"}
         state["encoding"] = dataclasses.asdict(self.encoding)
-        state["start"] = dataclasses.asdict(self.start)
+        state["_start"] = dataclasses.asdict(self.start)
         state["weights"] = self.weights()
         state["device"] = "cpu" if str(self.device).startswith(("cuda", "mps")) else self.device
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
-        weights, encoding, start = (state.pop(name) for name in ("weights", "encoding", "start"))
+        weights, encoding, start = (state.pop(name) for name in ("weights", "encoding", "_start"))
         self.__dict__.update(state)
-        self.encoding, self.start = Encoding(**encoding), Start(**start)
+        self.encoding, self._start = Encoding(**encoding), Start(**start)
         self.module = self._build(np.arange(self.n_members), weights)

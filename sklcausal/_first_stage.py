@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
 
 from sklcausal._contrasts import Contrast
 from sklcausal._cross_fit import CrossFit
@@ -18,11 +19,13 @@ from sklcausal._fit_data import FitData
 from sklcausal._models import StructuralModel
 from sklcausal._models._checks import follows_from_mean
 from sklcausal._screening import Candidate
+from sklcausal._second_stage import StageRows
 from sklcausal.exceptions import IntervalNotAvailableError, ModelError
 from sklcausal.inference._balance import weigh_rows
 from sklcausal.inference._calibration import calibrate
 from sklcausal.inference._dose_net import MomentNet
 from sklcausal.inference._engine import Engine
+from sklcausal.inference._fluctuation import fluctuate
 from sklcausal.inference._hessian import GivenHessian, Hessian, LawHessian, ObservedHessian
 from sklcausal.inference._influence import compute_corrections
 from sklcausal.inference._law import ArmLaw, TreatmentLaw, marginal_law
@@ -32,6 +35,7 @@ from sklcausal.inference._nuisance import (
     ObservationNet,
     PropensityNet,
 )
+from sklcausal.inference._representer import RepresenterNet
 from sklcausal.inference._targets import Cells, MeanContrast
 from sklcausal.inference._theta_net import ThetaNet
 from sklcausal.inference._units import Affine, EngineUnits
@@ -41,6 +45,8 @@ LAW_CANDIDATES = (Candidate(None, 1.0), Candidate(N_BINS, 3.0))
 LAW_WIDTHS = (50, 50)
 LEARNED = ("cholesky", "entrywise")
 
+LawNet = PropensityNet | RepresenterNet | MomentNet
+
 
 @dataclass
 class Nuisances:
@@ -48,13 +54,13 @@ class Nuisances:
 
     Attributes
     ----------
-    law_net : PropensityNet, MomentNet or None
+    law_net : LawNet or None
         None where the treatment's law is known or does not depend on x.
     observation_net : ObservationNet or None
         None where every outcome is observed.
     """
 
-    law_net: PropensityNet | MomentNet | None = None
+    law_net: LawNet | None = None
     observation_net: ObservationNet | None = None
 
 
@@ -71,6 +77,9 @@ class FirstStage:
     units : EngineUnits
     train_theta : callable
         Trains networks for theta with other members.
+    law_net : callable
+        Maps networks for theta and their members to what they say of the treatment's law; None
+        where they say nothing.
     activation : str
     clip : float
         Smallest probability of an arm, or of being observed.
@@ -78,6 +87,9 @@ class FirstStage:
         Whether the treatment may depend on x.
     hessian : {'auto', 'structured', 'cholesky', 'entrywise'}
         How the expected Hessian is found.
+    is_targeted : bool
+        Whether out-of-fold outcomes of arms take a step after which averages are those of the
+        outcomes.
     """
 
     data: FitData
@@ -85,10 +97,14 @@ class FirstStage:
     model: StructuralModel
     units: EngineUnits
     train_theta: Callable[[CrossFit], ThetaNet]
+    law_net: Callable[[ThetaNet, CrossFit], LawNet | None]
     activation: str
     clip: float
     assignment: str = "observational"
     hessian: str = "auto"
+    is_targeted: bool = False
+    nuisances: Nuisances = field(default_factory=Nuisances, init=False)
+    method: str = field(default="structured", init=False)
 
     def fit(self, net: ThetaNet) -> Engine:
         """Compute the corrections of all rows.
@@ -101,14 +117,14 @@ class FirstStage:
         -------
         Engine
         """
-        has_validation = any(len(member.valid) for member in self.cross_fit.members)
-        some = LAW_CANDIDATES if has_validation else LAW_CANDIDATES[:1]
-        self.nuisances = self._fit_nuisances(self.cross_fit, some, some)
+        some = self._law_candidates()
+        self.nuisances = self._fit_nuisances(net, self.cross_fit, some, some)
         law = self._law(self.nuisances)
         theta = self.cross_fit.out_of_fold(partial(net.inner_theta, self.cross_fit.X))
         gates = net.ensemble.importance(self.data.X.shape[1]).mean(axis=0)
         every = np.ones(len(theta), dtype=bool)
-        self.theta = theta = self._calibrated(theta, gates, every)
+        theta = self._calibrated(theta, gates, every)
+        self.theta = theta = self._targeted(theta, law)
         self.method = self._choose(theta)
         if self.method in LEARNED:
             hessian = self._learn_hessian(theta, law, some)
@@ -153,6 +169,10 @@ class FirstStage:
         weights = self.cross_fit.row_weight, self.data.cluster
         return weigh_rows(*known, self.units.y_scale, target, self.data.X, names, *weights)
 
+    def _law_candidates(self) -> Sequence[Candidate]:
+        has_validation = any(len(member.valid) for member in self.cross_fit.members)
+        return LAW_CANDIDATES if has_validation else LAW_CANDIDATES[:1]
+
     # -- nuisances --------------------------------------------------------------------------
 
     def _settings(self, candidates: Sequence[Candidate]) -> NuisanceSettings:
@@ -165,25 +185,41 @@ class FirstStage:
 
     def _fit_nuisances(
         self,
+        net: ThetaNet,
         cross_fit: CrossFit,
         of_law: Sequence[Candidate],
         of_observation: Sequence[Candidate],
     ) -> Nuisances:
         data, found = self.data, Nuisances()
-        cross_fit = self._quieter(cross_fit)
+        quieter = self._quieter(cross_fit)
         if data.propensity is None and self.assignment == "observational":
-            settings, treatments = self._settings(of_law), data.treatments
-            if treatments.kind == "discrete":
-                net = PropensityNet()
-                found.law_net = net.fit(cross_fit, data.t, treatments.n_arms, settings)
-            else:
-                found.law_net = MomentNet().fit(cross_fit, data.t, treatments.is_binary, settings)
+            found.law_net = self.law_net(net, cross_fit)
+            if found.law_net is None:
+                found.law_net = self._train_law(quieter, self._settings(of_law))
         if data.outcomes.has_missing:
             settings, seen = self._settings(of_observation), ~np.isnan(data.y)
             found.observation_net = ObservationNet().fit(
-                cross_fit, data.t, seen, data.treatments, settings
+                quieter, data.t, seen, data.treatments, settings
             )
         return found
+
+    def _train_law(self, cross_fit: CrossFit, settings: NuisanceSettings) -> LawNet:
+        data, treatments = self.data, self.data.treatments
+        if treatments.kind == "discrete":
+            return PropensityNet().fit(cross_fit, data.t, treatments.n_arms, settings)
+        return MomentNet().fit(cross_fit, data.t, treatments.is_binary, settings)
+
+    def fit_propensity(self) -> PropensityNet:
+        """Train networks for the propensity, whether inference needs them or not.
+
+        Returns
+        -------
+        PropensityNet
+            Of the members of the outcome networks.
+        """
+        settings = self._settings(self._law_candidates())
+        n_arms = self.data.treatments.n_arms
+        return PropensityNet().fit(self._quieter(self.cross_fit), self.data.t, n_arms, settings)
 
     def _law(self, nuisances: Nuisances, fold: int | None = None) -> TreatmentLaw:
         data, quadratic = self.data, bool(self.model.quadratic_loss)
@@ -225,6 +261,16 @@ class FirstStage:
         cluster = None if self.data.cluster is None else self.data.cluster[rows]
         seen = (self.y[rows], self.t[rows], theta, self.cross_fit.X[rows], gates)
         return calibrate(self.model, *seen, self.cross_fit.row_weight[rows], cluster)
+
+    def _targeted(self, theta: np.ndarray, law: TreatmentLaw) -> np.ndarray:
+        if not self.is_targeted:
+            return theta
+        assert isinstance(law, ArmLaw)
+        chance = np.repeat(law.propensity, self.model.n_outcomes_, axis=1)
+        if self.nuisances.observation_net is not None:
+            chance = chance * self.nuisances.observation_net.chance_
+        weight = self.cross_fit.row_weight
+        return fluctuate(self.model, self.y, self.t, theta, chance, weight)
 
     # -- Hessians ---------------------------------------------------------------------------
 
@@ -307,41 +353,66 @@ class FirstStage:
 
     # -- a second stage ---------------------------------------------------------------------
 
-    def second_stage_signal(self) -> np.ndarray:
-        """Compute influence values of the cells with nuisances that saw neither of two folds.
+    def second_stage(self) -> list[tuple[np.ndarray, StageRows]]:
+        """Compute, for every fold, nuisances from networks that saw neither it nor the row.
 
         Returns
         -------
-        ndarray of shape (n_folds, n_samples, n_cells)
-            Entry k is for a second stage that may not see fold k, and 0 there.
+        list of (rows, StageRows)
+            Entry k holds the rows that a second stage may see which may not see fold k: all
+            others, or all rows where they are in one fold.
         """
-        if self.method in LEARNED:
+        if self.method in LEARNED or self.hessian in LEARNED:
             raise ValueError(
                 "`modifiers` needs an expected Hessian that follows from the treatment's law, got "
                 f"hessian_method_={self.method!r} for {self.model!r}"
             )
-        pairs, first = self.cross_fit.pairs(), self.nuisances
-        net = self.train_theta(pairs)
+        members, first = self.cross_fit.second_stage(), self.nuisances
+        net = self.train_theta(members)
         chosen = [
-            [] if used is None else [used.candidate_]
+            self._law_candidates() if used is None else [used.candidate_]
             for used in (first.law_net, first.observation_net)
         ]
-        nuisances = self._fit_nuisances(pairs, *chosen)
-        theta = pairs.out_of_fold(partial(net.inner_theta, pairs.X))
+        nuisances = self._fit_nuisances(net, members, *chosen)
+        theta = members.out_of_fold(partial(net.inner_theta, members.X))
         gates = net.ensemble.importance(self.data.X.shape[1])
-        y, t = self.y, self.t
-        engine = Engine(self.model, self.units, self.data.treatments, None)
-        psi = []
-        for k in range(self.cross_fit.n_members):
-            rows = self.cross_fit.folds != k
-            blind = gates[[k in folds for folds in pairs.unseen]].mean(axis=0)
-            own = self._calibrated(theta[k, rows], blind, rows)
-            hessian: Hessian = LawHessian(self._law(nuisances, k).of(rows))
-            if nuisances.observation_net is not None:
-                chance = nuisances.observation_net.chance_[k, rows]
-                hessian = ObservedHessian(hessian, chance)
-            found = compute_corrections(self.model, y[rows], t[rows], own, hessian)
-            signals = engine.in_outcome_units(found).signals(Cells(self.model))
-            psi.append(np.zeros((len(y), signals.psi.shape[1])))
-            psi[-1][rows] = signals.psi
-        return np.stack(psi)
+        found = []
+        for k in range(members.n_folds):
+            rows = np.concatenate([p.rows for p in members.places if p.entry == k])
+            rows = np.sort(rows)
+            blind = gates[[p.member for p in members.places if p.entry == k]].mean(axis=0)
+            seen = np.zeros(len(theta[k]), dtype=bool)
+            seen[rows] = True
+            own = self._calibrated(theta[k, rows], blind, seen)
+            found.append((rows, self._stage_rows(own, rows, nuisances, k)))
+        return found
+
+    def _stage_rows(
+        self, theta: np.ndarray, rows: np.ndarray, nuisances: Nuisances, k: int
+    ) -> StageRows:
+        model, y, t = self.model, self.y[rows], self.t[rows]
+        law = self._law(nuisances, k).of(rows)
+        net, chance = nuisances.observation_net, None
+        hessian: Hessian = LawHessian(law)
+        if net is not None:
+            hessian = ObservedHessian(hessian, net.chance_[k, rows])
+            chance = net.chance_[k, rows].reshape(len(rows), -1, model.n_outcomes_)
+        engine = Engine(model, self.units, self.data.treatments, None)
+
+        def means() -> np.ndarray:
+            back = Affine.of(model, self.units.alone())
+            arms = torch.arange(self.data.treatments.n_arms)[None]
+            with torch.no_grad():
+                found = model.means_at(torch.as_tensor(back(theta[None])[0]), arms)
+            return found.numpy()
+
+        def psi() -> np.ndarray:
+            found = compute_corrections(model, y, t, theta, hessian)
+            return engine.in_outcome_units(found).signals(Cells(model)).psi
+
+        is_arm = isinstance(law, ArmLaw)
+        control = self.data.treatments.control if is_arm else 0
+        propensity = law.propensity if isinstance(law, ArmLaw) else None
+        return StageRows(
+            self.data.y[rows], self.data.t[rows], control, means, psi, propensity, chance
+        )

@@ -212,7 +212,12 @@ def _explain(X: Any, error: Exception) -> Exception:
 
 
 def check_fit_data(
-    estimator: Any, X: Any, fields: dict[str, Any], sample_weight: Any, n_folds: int
+    estimator: Any,
+    X: Any,
+    fields: dict[str, Any],
+    sample_weight: Any,
+    n_folds: int,
+    fewest: int,
 ) -> FitData:
     """Check everything that ``fit`` gets, before any training.
 
@@ -228,7 +233,9 @@ def check_fit_data(
     sample_weight : array-like or None
         Row weights.
     n_folds : int
-        Folds that every arm must be large enough for.
+        Parts that the rows are cut in.
+    fewest : int
+        Fewest rows of an arm.
 
     Returns
     -------
@@ -282,11 +289,11 @@ def check_fit_data(
     cluster = check_cluster(arrays.get("cluster"))
     t = treatments.encode(T)
     propensity = check_propensity(arrays.get("propensity"), treatments, len(X))
-    _check_arms(t, treatments, weight, n_folds)
+    _check_arms(t, treatments, weight, n_folds, fewest)
     _check_rows(len(X), n_folds)
     values = outcomes.encode(y)
     if outcomes.has_missing:
-        _check_observed(values, t, treatments, outcomes, n_folds)
+        _check_observed(values, t, treatments, outcomes, n_folds, fewest)
     return FitData(X, t, values, treatments, outcomes, weight, propensity, cluster)
 
 
@@ -307,37 +314,40 @@ def _check_rows(n_samples: int, n_folds: int) -> None:
 
 
 def _check_arms(
-    t: np.ndarray, treatments: Treatments, weight: np.ndarray | None, n_folds: int
+    t: np.ndarray, treatments: Treatments, weight: np.ndarray | None, n_folds: int, fewest: int
 ) -> None:
     if treatments.kind != "discrete":
         return
-    needed = max(2, n_folds)
     parts = {"`T` must have": np.ones(len(t), dtype=bool)}
     if weight is not None:
         parts["`sample_weight` must be positive in"] = weight > 0
     for must, counted in parts.items():
         counts = np.bincount(t, weights=counted, minlength=treatments.n_arms)
         least = int(counts.argmin())
-        if counts[least] < needed:
+        if counts[least] < fewest:
             raise TargetError(
-                f"{must} at least {needed} rows in every arm (n_folds={n_folds}), got "
+                f"{must} at least {fewest} rows in every arm (n_folds={n_folds}), got "
                 f"{counts[least]:g} in arm {treatments.labels[least]!r}"
             )
 
 
 def _check_observed(
-    y: np.ndarray, t: np.ndarray, treatments: Treatments, outcomes: Outcomes, n_folds: int
+    y: np.ndarray,
+    t: np.ndarray,
+    treatments: Treatments,
+    outcomes: Outcomes,
+    n_folds: int,
+    fewest: int,
 ) -> None:
     if treatments.kind != "discrete":
         raise TargetError(
             f"`y` may have missing cells only where `T` holds arms, got NaN with {treatments.kind}"
         )
-    needed = max(2, n_folds)
     for m, name in enumerate(outcomes.names):
         counts = np.bincount(t[~np.isnan(y[:, m])], minlength=treatments.n_arms)
-        if counts.min() < needed:
+        if counts.min() < fewest:
             arm = treatments.labels[int(counts.argmin())]
             raise TargetError(
-                f"`y` must have at least {needed} observed values of {name!r} in every arm "
+                f"`y` must have at least {fewest} observed values of {name!r} in every arm "
                 f"(n_folds={n_folds}), got {counts.min()} in arm {arm!r}"
             )

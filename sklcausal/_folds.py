@@ -122,7 +122,9 @@ def split_member(
     # training needs every arm, and a member without any row to judge by would never improve
     held_out &= np.isin(own, own[~held_out])
     if not held_out.any():
-        held_out[rng.randint(len(rows))] = len(rows) > 1
+        spare = np.flatnonzero(np.bincount(own)[own] > 1)
+        if len(spare):
+            held_out[spare[rng.randint(len(spare))]] = True
     return MemberRows(rows[~held_out], rows[held_out], seed)
 
 

@@ -14,8 +14,9 @@ import numpy as np
 
 from sklcausal._draws import MemberRows, TrainingData
 from sklcausal._ensemble import Ensemble, MemberModule, Recipe, Start
+from sklcausal._objective import Objective
 from sklcausal._progress import ProgressBar
-from sklcausal._training import MemberLoss, MemberNet, TrainingOptions
+from sklcausal._training import MemberNet, TrainingOptions
 from sklcausal.nn._encoder import make_encoding
 from sklcausal.nn._layers import reset_members
 
@@ -37,8 +38,7 @@ class Task:
     Attributes
     ----------
     recipe : Recipe
-    loss : callable
-        Maps module and batch to one loss per member.
+    objective : Objective
     X : ndarray of shape (n_samples, n_features)
     centre : ndarray of shape (n_features,)
         Origin of X.
@@ -51,7 +51,7 @@ class Task:
     """
 
     recipe: Recipe
-    loss: MemberLoss
+    objective: Objective
     X: np.ndarray
     centre: np.ndarray
     data: TrainingData
@@ -85,7 +85,7 @@ class _Run:
             options = dataclasses.replace(options, callbacks=[*(options.callbacks or []), *bars])
         self.net = MemberNet(
             module,
-            member_loss=task.loss,
+            objective=task.objective,
             data=task.data,
             members=members,
             units_of=copies.tolist(),
@@ -110,7 +110,7 @@ class _Run:
     def ensemble(self, task: Task, candidate: Candidate, device: str) -> Ensemble:
         first = self.candidates.index(candidate) * self.n_members
         own = slice(first, first + self.n_members)
-        weights = {name: value[own] for name, value in self.net.best_parameters().items()}
+        weights = {name: value[own] for name, value in self.net.best_state().items()}
         return Ensemble(task.recipe, self.encoding, task.centre, task.start, weights, device)
 
 

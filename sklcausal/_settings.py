@@ -10,12 +10,14 @@ import numpy as np
 import torch
 
 
-def check_decays(decays: Any) -> list[float]:
+def check_decays(decays: Any, name: str) -> list[float]:
     """Check one or several weight decays.
 
     Parameters
     ----------
     decays : float or sequence of float
+    name : str
+        Of the parameter, for the message.
 
     Returns
     -------
@@ -32,7 +34,7 @@ def check_decays(decays: Any) -> list[float]:
         values = np.empty(0)
     if values.ndim != 1 or not len(values) or not (np.isfinite(values) & (values >= 0)).all():
         raise ValueError(
-            "`weight_decay` must be 'auto', a number of at least 0 or a non-empty list of them, "
+            f"`{name}` must be 'auto', a number of at least 0 or a non-empty list of them, "
             f"got {decays!r}"
         )
     return values.tolist()

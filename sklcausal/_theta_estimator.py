@@ -14,30 +14,31 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from torch import Tensor, nn
+from torch import Tensor
 
 from sklcausal._cross_fit import CrossFit, Trained
 from sklcausal._draws import Batch
 from sklcausal._effect_estimator import BaseEffectEstimator
 from sklcausal._ensemble import Recipe, Start
-from sklcausal._first_stage import LEARNED, N_BINS, FirstStage
+from sklcausal._first_stage import LEARNED, N_BINS, FirstStage, LawNet
 from sklcausal._fit_data import FitData
 from sklcausal._models import GeneralizedLinear, PotentialOutcomes, StructuralModel
 from sklcausal._models._checks import check_model
 from sklcausal._models._index import IndexModel
+from sklcausal._objective import Objective, Penalty
 from sklcausal._screening import Candidate
+from sklcausal._second_stage import EffectTask
 from sklcausal._settings import check_decays, find_columns, resolve_device
 from sklcausal._theta_results import ThetaResults, TrainingRows
 from sklcausal._training import TrainingOptions
 from sklcausal.exceptions import IntervalNotAvailableError
 from sklcausal.inference._diagnostics import diagnose, warn_of_overlap
-from sklcausal.inference._dose_net import MomentNet
 from sklcausal.inference._effect_projection import EffectProjection
 from sklcausal.inference._engine import Engine
-from sklcausal.inference._nuisance import PropensityNet
 from sklcausal.inference._theta_net import ThetaNet
 from sklcausal.inference._units import Affine, EngineUnits
 from sklcausal.nn._layers import ACTIVATIONS
+from sklcausal.nn._outputs import Outputs
 from sklcausal.utils._docs import shared_docs
 
 AUTO_WEIGHT_DECAY = (0.3, 1.0, 3.0)
@@ -49,9 +50,9 @@ UNJUDGED_DECAY = 1.0
 class BaseThetaEstimator(ThetaResults):
     """Estimate effects by a network that maps x to the parameters of a structural model.
 
-    Subclasses name the network (`_recipe`) and may change the training loss (`_loss`); inference
-    does not depend on either. They are dataclasses too: their fields are their parameters, beside
-    those that all share.
+    Subclasses name the network (`_recipe`) and may add to the training loss (`_penalty`);
+    inference does not depend on either. They are dataclasses too: their fields are their
+    parameters, beside those that all share.
 
     Parameters
     ----------
@@ -94,7 +95,7 @@ class BaseThetaEstimator(ThetaResults):
         "random_state": ["random_state"],
     }
     _treatment_kinds: ClassVar[tuple[str, ...]] = ("discrete", "dose", "simultaneous")
-    _shared_head: ClassVar[bool] = False
+    _takes_modifiers: ClassVar[bool] = True
 
     activation: str = "silu"
     modifiers: Sequence[Any] | None = None
@@ -126,10 +127,30 @@ class BaseThetaEstimator(ThetaResults):
     def _structural_model(self, kind: str) -> StructuralModel:
         return PotentialOutcomes() if kind == "discrete" else GeneralizedLinear()
 
-    def _loss(self, module: nn.Module, batch: Batch) -> Tensor:
-        """Compute the training loss of each member, shape (n_members,)."""
-        rows = self.model_.batch_loss(batch.y, batch.t, module(batch.X))
-        return batch.mean(rows)
+    def _outcome_loss(self, out: Outputs, batch: Batch) -> Tensor:
+        """Compute the loss by which members are trained and judged, shape (n_members,)."""
+        return batch.mean(self.model_.batch_loss(batch.y, batch.t, out.theta))
+
+    def _penalty(self) -> Penalty | None:
+        """Return what is added to the loss in training, a function as in `Objective`."""
+        return None
+
+    def _law_net(self, net: ThetaNet, cross_fit: CrossFit) -> LawNet | None:
+        """Say what networks for theta know of the treatment's law; None trains others for it."""
+        return None
+
+    def _effect_task(self, has_modifiers: bool) -> EffectTask | None:
+        """Say how effects are learned from nuisances; None takes those of theta(x)."""
+        cells = self.model_.of_cells() if has_modifiers else None
+        return None if cells is None else EffectTask.of_cells(cells.n_heads_, cells.n_params_)
+
+    def _effect_recipe(self, n_heads: int, n_out: int) -> Recipe:
+        """Name the network for effects."""
+        return self._recipe(n_heads, n_out)
+
+    def _effect_candidates(self) -> list[Candidate]:
+        """Name the settings that a network for effects is trained with."""
+        return self._candidates()
 
     # -- fit ------------------------------------------------------------------------------
 
@@ -156,7 +177,7 @@ class BaseThetaEstimator(ThetaResults):
         self.history_ = trained.history
         self.n_bins_, self.weight_decay_ = trained.candidate
         self.interval_method_ = "influence" if self.n_folds > 1 else None
-        self.law_net_: PropensityNet | MomentNet | None = None
+        self.law_net_: LawNet | None = None
         self.hessian_method_: str | None = None
         self.engine_: Engine | None = None
         self.projection_: EffectProjection | None = None
@@ -164,8 +185,16 @@ class BaseThetaEstimator(ThetaResults):
         self.n_features_interval_ = 0
         self.draw_seed_ = int(rng.randint(2**31 - 1))
         self.engines_: list[Engine] = []
+        stage = self._first_stage(data, cross_fit)
+        task = self._effect_task(columns is not None)
         if self.n_folds > 1:
-            self._fit_inference(data, cross_fit, columns)
+            self.engine_ = stage.fit(net)
+            self.engines_ = [self.engine_]
+            self.law_net_, self.hessian_method_ = stage.nuisances.law_net, stage.method
+        if task is not None:
+            self.effect_net_ = self._fit_effect(stage, task, columns)
+        if self.n_folds > 1:
+            self._fit_intervals(data, stage)
             self._repeat(data, rng)
         self.propensity_ = None if self.engine_ is None else self.engine_.propensity
         self.training_rows_ = TrainingRows(data.X, data.t, cross_fit.row_weight)
@@ -174,17 +203,17 @@ class BaseThetaEstimator(ThetaResults):
         )
 
     def _check_settings(self, data: FitData, columns: np.ndarray | None) -> None:
-        if columns is not None and self.n_folds < 3:
+        if columns is not None and not self._takes_modifiers:
             raise ValueError(
-                "`modifiers` needs `n_folds` of at least 3, since a second network is trained on "
-                f"what the first have not seen, got n_folds={self.n_folds}"
+                f"`modifiers` must be None for {type(self).__name__}, whose regressions do not "
+                f"stand for everybody given a few columns, got {self.modifiers!r}; use DRLearner"
             )
         if columns is not None and self.model_.of_cells() is None:
             raise ValueError(
                 "`modifiers` needs effects that are linear in a few quantities, as of arms or "
                 f"of `Linear`, got the model {self.model_!r}"
             )
-        hessian = self._hessian_options().get("hessian", "auto")
+        hessian = self._stage_options().get("hessian", "auto")
         never = hessian == "auto" and self.model_.structured_hessian is False
         if self.n_folds == 2 and (hessian in LEARNED or never):
             raise IntervalNotAvailableError(
@@ -202,6 +231,14 @@ class BaseThetaEstimator(ThetaResults):
     def _n_folds_of_data(self) -> int:
         return self.n_folds
 
+    def _has_second_stage(self) -> bool:
+        return self.modifiers is not None
+
+    def _fewest_rows_of_an_arm(self) -> int:
+        # two folds are halved once more for a second stage
+        is_halved = self._has_second_stage() and self.n_folds == 2
+        return 4 if is_halved else super()._fewest_rows_of_an_arm()
+
     def _options(self) -> TrainingOptions:
         return TrainingOptions(
             max_epochs=self.max_epochs,
@@ -217,30 +254,28 @@ class BaseThetaEstimator(ThetaResults):
         )
 
     def _candidates(self) -> list[Candidate]:
-        if not self.validation_fraction:
-            return [self._unjudged_candidate()]
+        return self._candidates_of(self.weight_decay, AUTO_WEIGHT_DECAY, "weight_decay")
+
+    def _candidates_of(
+        self, decays: str | float | Sequence[float], auto: Sequence[float], name: str
+    ) -> list[Candidate]:
+        """Name the settings to choose from, or one where no rows are left to choose by."""
         encodings: dict[str | None, list[int | None]] = {
             "auto": [None, N_BINS],
             "piecewise_linear": [N_BINS],
             None: [None],
         }
-        decays = AUTO_WEIGHT_DECAY if isinstance(self.weight_decay, str) else self.weight_decay
-        return [
-            Candidate(n_bins, decay)
-            for n_bins in encodings[self.numeric_encoding]
-            for decay in check_decays(decays)
-        ]
-
-    def _unjudged_candidate(self) -> Candidate:
-        """Choose a setting where there is no validation part to choose by."""
-        if not isinstance(self.weight_decay, str) and len(check_decays(self.weight_decay)) > 1:
+        tried = auto if isinstance(decays, str) else check_decays(decays, name)
+        if self.validation_fraction:
+            some = encodings[self.numeric_encoding]
+            return [Candidate(n_bins, decay) for n_bins in some for decay in tried]
+        if len(tried) > 1 and not isinstance(decays, str):
             raise ValueError(
-                "`weight_decay` must be a single number or 'auto' when validation_fraction=None, "
-                f"which leaves no rows to choose by, got {self.weight_decay!r}"
+                f"`{name}` must be a single number or 'auto' when validation_fraction=None, "
+                f"which leaves no rows to choose by, got {decays!r}"
             )
-        is_auto = isinstance(self.weight_decay, str)
-        decay = UNJUDGED_DECAY if is_auto else check_decays(self.weight_decay)[0]
-        return Candidate(None if self.numeric_encoding is None else N_BINS, decay)
+        decay = UNJUDGED_DECAY if isinstance(decays, str) else tried[0]
+        return [Candidate(None if self.numeric_encoding is None else N_BINS, decay)]
 
     def _fit_theta(
         self, data: FitData, cross_fit: CrossFit, candidates: Sequence[Candidate]
@@ -249,7 +284,7 @@ class BaseThetaEstimator(ThetaResults):
         model = self.model_
         trained = cross_fit.train(
             self._recipe(model.n_heads_, model.n_params_ // model.n_heads_),
-            self._loss,
+            Objective(self._outcome_loss, self._penalty()),
             data.y,
             data.t,
             standardise=model.standardises(),
@@ -263,17 +298,11 @@ class BaseThetaEstimator(ThetaResults):
 
     # -- inference ------------------------------------------------------------------------
 
-    def _fit_inference(
-        self, data: FitData, cross_fit: CrossFit, columns: np.ndarray | None
-    ) -> None:
-        stage = self._first_stage(data, cross_fit)
-        self.engine_ = engine = stage.fit(self.theta_net_)
-        self.engines_ = [engine]
-        self.law_net_, self.hessian_method_ = stage.nuisances.law_net, stage.method
-        if columns is not None:
-            self.effect_net_ = self._fit_modifiers(stage, columns)
+    def _fit_intervals(self, data: FitData, stage: FirstStage) -> None:
+        engine = self.engine_
+        assert engine is not None
         self.projection_ = EffectProjection(
-            self.effect_net_, engine, cross_fit, self.n_features_interval, self._shared_head
+            self.effect_net_, engine, stage.cross_fit, self.n_features_interval
         )
         if self.model_.has_mean:
             self.n_features_interval_ = self.projection_.smallest(self.contrasts_(None, None))
@@ -295,9 +324,10 @@ class BaseThetaEstimator(ThetaResults):
             self.model_,
             self.units_,
             lambda members: self._fit_theta(data, members, chosen)[0],
+            self._law_net,
             self.activation,
             self.propensity_clip,
-            **self._hessian_options(),
+            **self._stage_options(),
         )
 
     def _repeat(self, data: FitData, rng: np.random.RandomState) -> None:
@@ -309,40 +339,34 @@ class BaseThetaEstimator(ThetaResults):
             stage = self._first_stage(data, cross_fit)
             self.engines_.append(stage.fit(stage.train_theta(cross_fit)))
 
-    def _hessian_options(self) -> dict[str, str]:
-        """Say how the expected Hessian is found, as arguments of `FirstStage`."""
+    def _stage_options(self) -> dict[str, Any]:
+        """Say how averages are made of outcomes, as arguments of `FirstStage`."""
         return {}
 
-    def _fit_modifiers(self, stage: FirstStage, columns: np.ndarray) -> ThetaNet:
-        """Regress influence values on the modifiers, with nuisances that saw neither fold."""
+    def _fit_effect(
+        self, stage: FirstStage, task: EffectTask, columns: np.ndarray | None
+    ) -> ThetaNet:
+        """Train a network for effects, with nuisances that saw neither its fold nor the row."""
+        cross_fit = stage.cross_fit if columns is None else stage.cross_fit.on_columns(columns)
+        found = [(rows, task.targets(own)) for rows, own in stage.second_stage()]
+        y = np.zeros((len(found), len(cross_fit.X), found[0][1].shape[1]))
+        for own, (rows, values) in zip(y, found, strict=True):
+            own[rows] = values
+        trained = cross_fit.train(
+            self._effect_recipe(task.n_heads, task.n_out),
+            task.objective,
+            y,
+            stage.data.t if stage.data.t.ndim == 1 else None,
+            standardise=(np.arange(y.shape[2]) < task.n_scaled, np.zeros(0, dtype=bool)),
+            start=lambda rows: Start(np.zeros(task.n_heads * task.n_out)),
+            candidates=self._effect_candidates(),
+            label="effect",
+        )
+        scale = trained.units.y_scale[:, task.units_of, None] * np.eye(len(task.units_of))
+        shift = trained.units.y_loc[:, task.units_of] * task.is_centred
         model = self.model_.of_cells()
         assert model is not None
-        psi = stage.second_stage_signal()
         n_cells = model.n_params_
-        trained = stage.cross_fit.on_columns(columns).train(
-            self._recipe(model.n_heads_, n_cells // model.n_heads_),
-            squared_error,
-            psi,
-            standardise=(np.ones(n_cells, dtype=bool), np.zeros(0, dtype=bool)),
-            start=lambda rows: Start(np.zeros(n_cells)),
-            candidates=self._candidates(),
-            label="modifiers",
-        )
-        inner = Affine(trained.units.y_loc, trained.units.y_scale[:, :, None] * np.eye(n_cells))
         outer = Affine(np.zeros((1, n_cells)), np.eye(n_cells)[None])
+        inner = Affine(shift @ task.cells, scale @ task.cells)
         return ThetaNet(trained.ensemble, model, inner, outer, columns)
-
-
-def squared_error(module: nn.Module, batch: Batch) -> Tensor:
-    """Compute half the squared error of each member over all outputs.
-
-    Parameters
-    ----------
-    module : Module
-    batch : Batch
-
-    Returns
-    -------
-    Tensor of shape (n_members,)
-    """
-    return batch.mean(0.5 * ((batch.y - module(batch.X)) ** 2).sum(-1))

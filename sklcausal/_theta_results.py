@@ -16,17 +16,16 @@ from sklearn.utils.validation import check_is_fitted
 from sklcausal._contrasts import Contrast
 from sklcausal._effect_estimator import BaseEffectEstimator
 from sklcausal._encoding import check_weights
+from sklcausal._first_stage import LawNet
 from sklcausal._fit_data import collect_fields, validate_X
 from sklcausal._models import StructuralModel
 from sklcausal.exceptions import IntervalNotAvailableError, OverlapWarning, TargetError
 from sklcausal.inference._averages import Average, combine_repeats
 from sklcausal.inference._diagnostics import describe_diagnostics
-from sklcausal.inference._dose_net import MomentNet
 from sklcausal.inference._effect_projection import EffectProjection
 from sklcausal.inference._engine import Engine, Representer
 from sklcausal.inference._groups import Groups
 from sklcausal.inference._linear_projection import project_linearly, read_features
-from sklcausal.inference._nuisance import PropensityNet
 from sklcausal.inference._policies import refuse_received
 from sklcausal.inference._result import InferenceResult, make_result
 from sklcausal.inference._targets import (
@@ -72,7 +71,7 @@ class ThetaResults(BaseEffectEstimator):
     units_: EngineUnits
     theta_net_: ThetaNet
     effect_net_: ThetaNet
-    law_net_: PropensityNet | MomentNet | None
+    law_net_: LawNet | None
     engine_: Engine | None
     engines_: list[Engine]
     projection_: EffectProjection | None
@@ -85,10 +84,19 @@ class ThetaResults(BaseEffectEstimator):
 
     @torch.inference_mode(False)  # whatever the caller has set
     def _means(self, X: np.ndarray, t: np.ndarray) -> np.ndarray:
-        net, out = self.effect_net_, []
-        for rows, theta in net.theta(X):
-            out.append(net.means(theta, t if len(t) == 1 else t[rows]))
-        means = np.concatenate(out)
+        return self._finite(self._means_of(self.theta_net_, X, t))
+
+    @torch.inference_mode(False)  # whatever the caller has set
+    def _effect(self, X: np.ndarray, contrast: Contrast) -> np.ndarray:
+        low, high = np.split(self._means_of(self.effect_net_, X, contrast.points), 2, axis=1)
+        return self._finite(high - low)
+
+    @staticmethod
+    def _means_of(net: ThetaNet, X: np.ndarray, t: np.ndarray) -> np.ndarray:
+        out = [net.means(theta, t if len(t) == 1 else t[rows]) for rows, theta in net.theta(X)]
+        return np.concatenate(out)
+
+    def _finite(self, means: np.ndarray) -> np.ndarray:
         if not np.isfinite(means).all():
             raise TargetError(
                 "`T0` and `T1` must be treatments at which the model has a finite mean outcome, "

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,14 +17,14 @@ from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
 from sklcausal._draws import Batch, Draws, MemberRows, TrainingData
+from sklcausal._member_steps import Decay, clip_members, step_members
+from sklcausal._objective import Objective
 from sklcausal._stopping import MemberStopping
 from sklcausal.exceptions import TrainingDivergedError
+from sklcausal.nn._state import copy_state, keep_buffers
 
 VALIDATION_CHUNK = 16_384
 BATCH_EVENTS = ("on_batch_begin", "on_grad_computed", "on_batch_end")
-
-
-MemberLoss = Callable[[nn.Module, Batch], Tensor]
 
 
 @dataclass
@@ -55,8 +55,7 @@ class MemberNet(NeuralNet):
     module : Module
         Parameters and buffers carry a leading member axis, except buffers that a part names in
         its ``shared_buffers``.
-    member_loss : callable
-        Maps module and batch to one loss per member.
+    objective : Objective
     data : TrainingData
     members : sequence of MemberRows
     units_of : sequence of int
@@ -70,7 +69,7 @@ class MemberNet(NeuralNet):
         self,
         module: nn.Module,
         *,
-        member_loss: MemberLoss,
+        objective: Objective,
         data: TrainingData,
         members: Sequence[MemberRows],
         units_of: Sequence[int],
@@ -101,7 +100,7 @@ class MemberNet(NeuralNet):
             super().__init__(module, **{**settings, **options.net_params})
         except (TypeError, ValueError) as error:
             raise _explain_net_params(options.net_params, error) from error
-        self.member_loss_ = member_loss
+        self.objective_ = objective
         self.data_, self.members_, self.units_of_ = data, list(members), list(units_of)
         self.options_ = options
         n_members = len(self.members_)
@@ -201,8 +200,7 @@ class MemberNet(NeuralNet):
         self : MemberNet
         """
         sets = {"dataset_train": X, "dataset_valid": X}
-        self._named = list(self.get_all_learnable_params())
-        self._shrink: tuple[bytes, Any, Any] = b"", None, None
+        self._take_parameters()
         iterators = self.get_iterator(X, training=True), self.get_iterator(X)
         n_active = len(self.active_)
         for _ in range(self.max_epochs if epochs is None else epochs):
@@ -211,8 +209,7 @@ class MemberNet(NeuralNet):
             if len(self.active_) < n_active:
                 n_active = len(self.active_)
                 iterators = self.get_iterator(X, training=True), self.get_iterator(X)
-                self._named = list(self.get_all_learnable_params())
-                self._shrink = b"", None, None
+                self._take_parameters()
             self.notify("on_epoch_begin", **sets)
             self.stopping_.begin_epoch(self.epoch_)
             self._sums = {}
@@ -240,12 +237,16 @@ class MemberNet(NeuralNet):
         named = self._named
         for _, p in named:
             p.grad = None
-        losses = self.member_loss_(self.module_, batch)
-        losses.sum().backward()
+        out = self.module_(batch.X)
+        losses = total = self.objective_.fit(out, batch)
+        if self.objective_.penalty is not None:
+            penalty = self.objective_.penalty(self._plain_module, out, batch, self.epoch_)
+            total = losses + penalty
+        total.sum().backward()
         self.notify("on_grad_computed", named_parameters=named, batch=batch, training=True)
         if self.options_.gradient_clip is not None:
-            self._clip([p for _, p in named], self.options_.gradient_clip)
-        self._step(named)
+            clip_members(self._parameters, self.options_.gradient_clip)
+        self._step()
         return self._account("train", losses.detach(), batch)
 
     def validation_step(self, batch: Batch, **fit_params: Any) -> dict[str, Any]:
@@ -263,7 +264,7 @@ class MemberNet(NeuralNet):
         """
         self.module_.eval()
         with torch.no_grad():
-            losses = self.member_loss_(self.module_, batch)
+            losses = self.objective_.fit(self.module_(batch.X), batch)
         return self._account("valid", losses, batch)
 
     # -- one step, member by member -------------------------------------------------------
@@ -274,39 +275,17 @@ class MemberNet(NeuralNet):
         self._sums[part] = (total + weight, sums + weight * losses)
         return {"loss": losses.mean(), "y_pred": None}
 
-    def _step(self, named: list[tuple[str, Tensor]]) -> None:
+    def _take_parameters(self) -> None:
+        self._named = list(self.get_all_learnable_params())
+        self._parameters = [p for _, p in self._named]
+        self._decay = Decay(self._plain_module, self._parameters)
+
+    def _step(self) -> None:
         lr = self.optimizer_.param_groups[0]["lr"]
         factor = self.stopping_.lr_factor[self.active_]
         with torch.no_grad():
-            self._decay(named, lr * factor * self.decay_[self.active_])
-            if (factor == 1).all():
-                self.optimizer_.step()
-                return
-            before = [p.detach().clone() for _, p in named]
-            self.optimizer_.step()
-            share = torch.as_tensor(factor, dtype=torch.float32, device=before[0].device)
-            for (_, p), old in zip(named, before, strict=True):
-                p.copy_(torch.lerp(old, p, share.reshape(-1, *[1] * (p.dim() - 1))))
-
-    def _decay(self, named: list[tuple[str, Tensor]], rate: np.ndarray) -> None:
-        """Shrink the weight matrices and gates of each member, biases left alone."""
-        if not rate.any():
-            return
-        key = rate.tobytes()
-        if self._shrink[0] != key:
-            matrices = [p for name, p in named if not name.endswith("bias")]
-            shrink = np.maximum(0.0, 1 - rate)
-            scale = torch.as_tensor(shrink, dtype=torch.float32, device=matrices[0].device)
-            views = [scale.reshape(-1, *[1] * (p.dim() - 1)) for p in matrices]
-            self._shrink = key, matrices, views
-        torch._foreach_mul_(self._shrink[1], self._shrink[2])
-
-    @staticmethod
-    def _clip(parameters: list[Tensor], bound: float) -> None:
-        grads = [p.grad for p in parameters if p.grad is not None]
-        norm = torch.stack([g.flatten(1).square().sum(1) for g in grads]).sum(0).sqrt()
-        shrink = (bound / norm.clamp_min(1e-12)).clamp_max(1.0)
-        torch._foreach_mul_(grads, [shrink.reshape(-1, *[1] * (g.dim() - 1)) for g in grads])
+            self._decay(lr * factor * self.decay_[self.active_])
+            step_members(self.optimizer_, self._parameters, factor)
 
     def _end_epoch(self) -> None:
         """Compare each active member with its best, keep what improved, retire what stopped."""
@@ -346,15 +325,14 @@ class MemberNet(NeuralNet):
         return self.module_._orig_mod if hasattr(self.module_, "_orig_mod") else self.module_
 
     def _store_best(self, improved: np.ndarray) -> None:
-        parameters = dict(self._plain_module.named_parameters())
         if not self.best_state_:
-            self.best_state_ = {name: p.detach().clone() for name, p in parameters.items()}
+            self.best_state_ = copy_state(self._plain_module)
             return
         if improved.any():
             ids = [k for k, good in zip(self.active_, improved, strict=True) if good]
             at = np.flatnonzero(improved)
-            for name, p in parameters.items():
-                self.best_state_[name][ids] = p.detach()[at]
+            for name, value in self._plain_module.state_dict().items():
+                self.best_state_[name][ids] = value[at]
 
     def keep_members(self, positions: Sequence[int] | np.ndarray) -> None:
         """Go on with some of the active members only.
@@ -375,8 +353,7 @@ class MemberNet(NeuralNet):
             for key, value in self.optimizer_.state.get(p, {}).items():
                 if torch.is_tensor(value) and value.dim() and value.shape[0] == n_members:
                     self.optimizer_.state[p][key] = value[here]
-        for part, name, value in _member_buffers(self._plain_module):
-            setattr(part, name, value[at.to(value.device)])
+        keep_buffers(self._plain_module, at)
 
     # -- what the package calls -----------------------------------------------------------
 
@@ -443,16 +420,15 @@ class MemberNet(NeuralNet):
         }
         super().on_train_begin(net, X, y, **kwargs)
 
-    def best_parameters(self) -> dict[str, np.ndarray]:
-        """Return the best weights of every member.
+    def best_state(self) -> dict[str, np.ndarray]:
+        """Return the best weights of every member, and the buffers that go with them.
 
         Returns
         -------
         dict of str to ndarray with a leading member axis
         """
         if not self.best_state_:
-            parameters = self._plain_module.named_parameters()
-            self.best_state_ = {name: p.detach().clone() for name, p in parameters}
+            self.best_state_ = copy_state(self._plain_module)
         return {name: value.cpu().numpy() for name, value in self.best_state_.items()}
 
 
@@ -461,11 +437,3 @@ def _explain_net_params(net_params: dict[str, Any], error: Exception) -> ValueEr
         "`net_params` must hold arguments of skorch.NeuralNet, such as 'optimizer' or "
         f"'optimizer__betas', got {net_params!r} ({error})"
     )
-
-
-def _member_buffers(module: nn.Module) -> Iterator[tuple[nn.Module, str, Tensor]]:
-    for part in module.modules():
-        shared = getattr(part, "shared_buffers", ())
-        for name, value in list(part.named_buffers(recurse=False)):
-            if name not in shared:
-                yield part, name, value

@@ -9,15 +9,17 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from scipy.special import expit
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from sklcausal._cross_fit import CrossFit
 from sklcausal._draws import Batch
 from sklcausal._ensemble import Start
+from sklcausal._objective import Objective
 from sklcausal.inference._law import MomentLaw, NodeLaw, residual_steps
 from sklcausal.inference._nuisance import NuisanceSettings, some_rows
 from sklcausal.inference._units import EngineUnits
+from sklcausal.nn._outputs import Outputs
 
 SD_FLOOR = 0.1  # of the marginal standard deviation
 BERNOULLI_SD = 0.01
@@ -30,8 +32,8 @@ class _TreatmentLikelihood:
     def __init__(self, is_binary: Tensor):
         self.is_binary = is_binary
 
-    def __call__(self, module: nn.Module, batch: Batch) -> Tensor:
-        mean, log_variance = module(batch.X).chunk(2, dim=-1)
+    def __call__(self, out: Outputs, batch: Batch) -> Tensor:
+        mean, log_variance = out.theta.chunk(2, dim=-1)
         log_variance = log_variance.clamp(-LOG_VARIANCE_BOUND, LOG_VARIANCE_BOUND)
         gaussian = 0.5 * (log_variance + (batch.y - mean) ** 2 * torch.exp(-log_variance))
         bernoulli = F.softplus(mean) - batch.y * mean
@@ -75,9 +77,10 @@ class MomentNet:
         self.is_binary = np.asarray(is_binary, dtype=bool)
         self.range_ = t.min(axis=0), t.max(axis=0)
         k = t.shape[1]
+        is_binary_there = torch.as_tensor(self.is_binary, device=cross_fit.options.device)
         trained = cross_fit.train(
             settings.recipe(2 * k),
-            _TreatmentLikelihood(torch.as_tensor(self.is_binary, device=cross_fit.options.device)),
+            Objective(_TreatmentLikelihood(is_binary_there)),
             t,
             standardise=(~self.is_binary, np.zeros(0, dtype=bool)),
             start=lambda rows: Start(np.zeros(2 * k)),

@@ -71,8 +71,6 @@ class EffectProjection:
     cross_fit : CrossFit
     n_features : int or 'auto'
         Most features to use.
-    shared_head : bool
-        Whether all heads have the same last layer, as for one network that reads the arm.
     """
 
     def __init__(
@@ -81,12 +79,11 @@ class EffectProjection:
         engine: Engine,
         cross_fit: CrossFit,
         n_features: int | str,
-        shared_head: bool,
     ):
         self.net, self.engine, self.treatments = net, engine, engine.treatments
         self.X: np.ndarray | None = cross_fit.X
         self.folds, self.n_folds = cross_fit.folds, cross_fit.n_members
-        self.asked, self.shared_head = n_features, shared_head
+        self.asked, self.shared_head = n_features, net.ensemble.recipe.shared_head
         self.n_outcomes = engine.model.n_outcomes_
         self.bases: dict[str, list[Basis]] = {}
 
@@ -268,7 +265,7 @@ class EffectProjection:
         -------
         ndarray of shape (n, n_raw)
         """
-        per_head = theta.shape[1] // features.shape[1]
+        per_head = len(self.net.sensitivity(k)) // features.shape[1]
         own = features[:, basis.used // per_head].astype(float)
         if basis.constant is None:
             assert isinstance(basis.target, MeanContrast)

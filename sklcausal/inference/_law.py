@@ -74,12 +74,17 @@ class ArmLaw:
         Probability of each arm.
     is_known : bool, default=False
         Whether they are those of a trial, not estimates.
+    inverse : ndarray of shape (n_samples, n_arms) or None, default=None
+        What stands for one over the probabilities where outcomes are weighted, such as learned
+        Riesz representers; None takes one over the probabilities.
     """
 
     method = "propensity"
 
-    def __init__(self, propensity: np.ndarray, is_known: bool = False):
-        self.propensity, self.is_known = propensity, is_known
+    def __init__(
+        self, propensity: np.ndarray, is_known: bool = False, inverse: np.ndarray | None = None
+    ):
+        self.propensity, self.is_known, self.inverse = propensity, is_known, inverse
 
     @property
     def n_nodes(self) -> int:
@@ -97,11 +102,12 @@ class ArmLaw:
         Returns
         -------
         weight : Tensor of shape (n_arms, n)
-            Weights that sum to 1 in each column.
+            Weights that sum to 1 in each column, unless ``inverse`` was given.
         t : Tensor of int of shape (n_arms, n)
             Treatments of the nodes.
         """
-        weight = torch.as_tensor(self.propensity[rows].T, dtype=torch.float64)
+        own = self.propensity[rows] if self.inverse is None else 1 / self.inverse[rows]
+        weight = torch.as_tensor(own.T, dtype=torch.float64)
         t = torch.arange(len(weight))[:, None].expand(-1, weight.shape[1])
         return weight, t
 
@@ -118,7 +124,8 @@ class ArmLaw:
         ArmLaw
             Law of these rows.
         """
-        return ArmLaw(self.propensity[rows], self.is_known)
+        inverse = None if self.inverse is None else self.inverse[rows]
+        return ArmLaw(self.propensity[rows], self.is_known, inverse)
 
 
 class MomentLaw:

@@ -8,15 +8,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from sklcausal._cross_fit import CrossFit
 from sklcausal._draws import Batch
 from sklcausal._ensemble import Start
 from sklcausal._models._base import StructuralModel
+from sklcausal._objective import Objective
 from sklcausal.inference._hessian import expected_hessian
 from sklcausal.inference._nuisance import NuisanceSettings
+from sklcausal.nn._outputs import Outputs
 
 CHUNK = 65_536
 LEAST_ROOT = 0.05  # of the diagonal of L, where the mean is the identity
@@ -115,7 +117,7 @@ class HessianNet:
         loss = _MatrixLoss(rows, columns, p, n_arms, self.entrywise)
         trained = cross_fit.train(
             settings.recipe(n_arms * len(rows)),
-            loss,
+            Objective(loss),
             scaled[:, :, rows, columns],
             np.zeros(len(cross_fit.X), dtype=int) if arms is None else arms,
             start=lambda own: Start(np.tile(mean, n_arms)),
@@ -160,8 +162,8 @@ class _MatrixLoss:
         root = self._root(entries)
         return root @ root.transpose(-1, -2)
 
-    def __call__(self, module: nn.Module, batch: Batch) -> Tensor:
-        raw = module(batch.X)
+    def __call__(self, out: Outputs, batch: Batch) -> Tensor:
+        raw = out.theta
         at = batch.t[..., None, None]
         if self.entrywise:
             found = self.matrices(raw)

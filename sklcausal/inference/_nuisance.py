@@ -10,14 +10,12 @@ from typing import Any
 
 import numpy as np
 from scipy.special import expit, log_softmax, softmax
-from torch import Tensor, nn
-from torch.nn import functional as F
 
 from sklcausal._cross_fit import CrossFit
-from sklcausal._draws import Batch
 from sklcausal._encoding import Outcomes, Treatments
 from sklcausal._ensemble import Recipe, Start
 from sklcausal._models import PotentialOutcomes
+from sklcausal._objective import Objective, arm_cross_entropy
 from sklcausal._screening import Candidate
 from sklcausal.inference._law import ArmLaw
 from sklcausal.inference._units import EngineUnits
@@ -103,7 +101,7 @@ class PropensityNet:
         weight = cross_fit.row_weight
         trained = cross_fit.train(
             settings.recipe(n_arms),
-            cross_entropy,
+            Objective(lambda out, batch: arm_cross_entropy(out.theta, batch)),
             np.zeros((len(t), 1)),
             t,
             start=lambda rows: Start(_log_shares(t[rows], weight[rows], n_arms)),
@@ -113,12 +111,45 @@ class PropensityNet:
         self.ensemble, self.candidate_ = trained.ensemble, trained.candidate
         self.temperature_ = self._temperatures(cross_fit, t)
 
-        def probabilities(k: int, rows: np.ndarray) -> np.ndarray:
-            logits, _ = self.ensemble.member(k, cross_fit.X, rows)
-            return softmax(logits.astype(float) / self.temperature_[k], axis=1)
-
-        self.propensity_ = clip_propensity(cross_fit.out_of_fold(probabilities), self.clip)
+        if cross_fit.places:
+            self.propensity_ = cross_fit.out_of_fold(
+                lambda k, rows: self.of_member(k, cross_fit.X, rows)
+            )
         return self
+
+    def of_member(self, k: int, X: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Predict the probabilities of given rows with one member.
+
+        Parameters
+        ----------
+        k : int
+        X : ndarray of shape (n_samples, n_features)
+        rows : ndarray of int
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_arms)
+        """
+        logits, _ = self.ensemble.member(k, X, rows)
+        found: np.ndarray = softmax(logits.astype(float) / self.temperature_[k], axis=1)
+        return clip_propensity(found, self.clip)
+
+    def by_member(self, X: np.ndarray) -> np.ndarray:
+        """Predict the probabilities for new rows with every member.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_members, n, n_arms)
+        """
+        out = []
+        for _, logits in self.ensemble.theta(X):
+            scaled = logits.astype(float) / self.temperature_[:, None, None]
+            out.append(softmax(scaled, axis=2))
+        return np.concatenate(out, axis=1)
 
     def _temperatures(self, cross_fit: CrossFit, t: np.ndarray) -> np.ndarray:
         found = np.ones(cross_fit.n_members)
@@ -161,11 +192,7 @@ class PropensityNet:
         -------
         ndarray of shape (n, n_arms)
         """
-        out = []
-        for _, logits in self.ensemble.theta(X):
-            scaled = logits.astype(float) / self.temperature_[:, None, None]
-            out.append(softmax(scaled, axis=2).mean(axis=0))
-        return clip_propensity(np.concatenate(out), self.clip)
+        return clip_propensity(self.by_member(X).mean(axis=0), self.clip)
 
 
 class ObservationNet:
@@ -207,7 +234,9 @@ class ObservationNet:
         weight = cross_fit.row_weight
         trained = cross_fit.train(
             settings.recipe(model.n_params_),
-            lambda module, batch: batch.mean(model.batch_loss(batch.y, batch.t, module(batch.X))),
+            Objective(
+                lambda out, batch: batch.mean(model.batch_loss(batch.y, batch.t, out.theta))
+            ),
             seen,
             t,
             start=lambda rows: Start(model.start(seen[rows], t[rows], weight[rows])),
@@ -222,23 +251,6 @@ class ObservationNet:
 
         self.chance_ = cross_fit.out_of_fold(chances)
         return self
-
-
-def cross_entropy(module: nn.Module, batch: Batch) -> Tensor:
-    """Compute the cross-entropy of each member.
-
-    Parameters
-    ----------
-    module : Module
-    batch : Batch
-
-    Returns
-    -------
-    Tensor of shape (n_members,)
-    """
-    logits = module(batch.X)
-    loss = F.cross_entropy(logits.flatten(0, 1), batch.t.flatten(), reduction="none")
-    return batch.mean(loss.view_as(batch.w))
 
 
 def _log_shares(t: np.ndarray, weight: np.ndarray, n_arms: int) -> np.ndarray:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from sklcausal._ensemble import Ensemble
+from sklcausal._ensemble import Predictor
 from sklcausal._models._base import StructuralModel
 from sklcausal.inference._units import Affine
 
@@ -21,7 +21,7 @@ class ThetaNet:
 
     Attributes
     ----------
-    ensemble : Ensemble
+    ensemble : Predictor
     model : StructuralModel
         What the parameters mean.
     inner : Affine
@@ -32,7 +32,7 @@ class ThetaNet:
         Columns of X that the networks read; None for all.
     """
 
-    ensemble: Ensemble
+    ensemble: Predictor
     model: StructuralModel
     inner: Affine
     outer: Affine

@@ -151,8 +151,11 @@ class InputEncoder(nn.Module):
             "inverse_sd": 1 / encoding.sd[:, None, :],
         }
         for name, value in floats.items():
-            self.register_buffer(name, torch.as_tensor(value, dtype=torch.float32, device="cpu"))
-        self.register_buffer("source", torch.as_tensor(encoding.source, device="cpu"))
+            buffer = torch.as_tensor(value, dtype=torch.float32, device="cpu")
+            # not persistent: an encoding is known before training
+            self.register_buffer(name, buffer, persistent=False)
+        source = torch.as_tensor(encoding.source, device="cpu")
+        self.register_buffer("source", source, persistent=False)
         self.gate = nn.Parameter(torch.ones_like(self.scale))
 
     def reset_member(self, member: int, generator: torch.Generator) -> None:

@@ -1,0 +1,84 @@
+"""What an optimiser step does to each member apart: decay, clipping and its learning rate."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sklcausal.nn._state import decay_scales
+
+
+class Decay:
+    """Shrink the parameters of each member, decoupled from the optimiser.
+
+    Parameters
+    ----------
+    module : Module
+        Says which parameters decay by which factor; see `decay_scales`.
+    parameters : list of Tensor with a leading member axis
+    """
+
+    def __init__(self, module: nn.Module, parameters: list[Tensor]):
+        scales = decay_scales(module)
+        self.decayed = [(p, scales[id(p)]) for p in parameters if scales[id(p)]]
+        self._key: bytes = b""
+        self._factors: list[Tensor] = []
+
+    def __call__(self, rate: np.ndarray) -> None:
+        """Shrink all parameters.
+
+        Parameters
+        ----------
+        rate : ndarray of shape (n_members,)
+            Learning rate times decay of each member.
+        """
+        if not rate.any():
+            return
+        if self._key != rate.tobytes():
+            self._key = rate.tobytes()
+            self._factors = [_spread(np.maximum(0.0, 1 - rate * s), p) for p, s in self.decayed]
+        torch._foreach_mul_([p for p, _ in self.decayed], self._factors)
+
+
+def _spread(values: np.ndarray, like: Tensor) -> Tensor:
+    """Bring one number per member to the shape of a parameter, ones but for the members."""
+    found = torch.as_tensor(values, dtype=torch.float32, device=like.device)
+    return found.reshape(-1, *[1] * (like.dim() - 1))
+
+
+def step_members(optimiser: Any, parameters: list[Tensor], share: np.ndarray) -> None:
+    """Take a step of the optimiser, of which each member takes its share.
+
+    Parameters
+    ----------
+    optimiser : Optimizer
+    parameters : list of Tensor with a leading member axis
+    share : ndarray of shape (n_members,)
+        1 for a whole step.
+    """
+    if (share == 1).all():
+        optimiser.step()
+        return
+    before = [p.detach().clone() for p in parameters]
+    optimiser.step()
+    for p, old in zip(parameters, before, strict=True):
+        p.copy_(torch.lerp(old, p, _spread(share, p)))
+
+
+def clip_members(parameters: list[Tensor], bound: float) -> None:
+    """Bound the norm of each member's gradient.
+
+    Parameters
+    ----------
+    parameters : list of Tensor with a leading member axis
+    bound : float
+    """
+    grads = [p.grad for p in parameters if p.grad is not None]
+    norm = torch.stack([g.flatten(1).square().sum(1) for g in grads]).sum(0).sqrt()
+    shrink = (bound / norm.clamp_min(1e-12)).clamp_max(1.0)
+    torch._foreach_mul_(grads, [shrink.reshape(-1, *[1] * (g.dim() - 1)) for g in grads])

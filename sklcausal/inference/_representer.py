@@ -1,0 +1,92 @@
+"""Inverse propensities that were learned as Riesz representers, beside the outcomes."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+import numpy as np
+
+from sklcausal._cross_fit import CrossFit
+from sklcausal._ensemble import Predictor
+from sklcausal._screening import Candidate
+from sklcausal.inference._law import ArmLaw
+from sklcausal.inference._units import EngineUnits
+
+
+class RepresenterNet:
+    """What the mean outcome of every arm weighs the outcomes of its takers with, given x.
+
+    Parameters
+    ----------
+    ensemble : Predictor
+        Whose outputs are the logarithms of the weights.
+    cross_fit : CrossFit
+        Of the same members.
+    clip : float
+        One over the largest weight.
+
+    Attributes
+    ----------
+    inverse_ : ndarray of shape (n_samples, n_arms) or (n_folds, n_samples, n_arms)
+        Out-of-fold weights; by fold for a second stage.
+    candidate_ : Candidate
+        Not used, since nothing is trained here.
+    """
+
+    def __init__(self, ensemble: Predictor, cross_fit: CrossFit, clip: float):
+        self.ensemble, self.clip = ensemble, clip
+        self.candidate_ = Candidate(None, 0.0)
+
+        def weights(k: int, rows: np.ndarray) -> np.ndarray:
+            return self._bounded(self.ensemble.member(k, cross_fit.X, rows)[0])
+
+        self.inverse_ = cross_fit.out_of_fold(weights)
+
+    def _bounded(self, logarithm: np.ndarray) -> np.ndarray:
+        most = np.inf if self.clip == 0 else np.log(1 / self.clip)
+        # a propensity is at most 1, and so a weight at least that
+        return np.exp(np.clip(logarithm, 0.0, most))
+
+    def law(self, units: EngineUnits, quadratic: bool, fold: int | None = None) -> ArmLaw:
+        """Return what inference averages over.
+
+        Parameters
+        ----------
+        units : EngineUnits
+            Not needed.
+        quadratic : bool
+            Not needed.
+        fold : int or None, default=None
+            Which a second stage may not see; None for a first stage.
+
+        Returns
+        -------
+        ArmLaw
+        """
+        inverse = self.inverse_ if fold is None else self.inverse_[fold]
+        return ArmLaw(_propensity(inverse), inverse=inverse)
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """Average the members' propensities for new rows.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n, n_arms)
+        """
+        parts = [
+            _propensity(self._bounded(logarithm)).mean(axis=0)
+            for _, logarithm in self.ensemble.theta(X)
+        ]
+        return np.concatenate(parts)
+
+
+def _propensity(inverse: np.ndarray) -> np.ndarray:
+    """Turn weights into probabilities that sum to 1, where there are any."""
+    chance = 1 / np.where(inverse > 0, inverse, np.inf)
+    total = chance.sum(axis=-1, keepdims=True)
+    found: np.ndarray = chance / np.where(total > 0, total, 1.0)
+    return found
