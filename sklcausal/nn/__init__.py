@@ -2,7 +2,29 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
-from sklcausal.nn._bodies import MultiHeadMLP
-from sklcausal.nn._layers import MemberHeads, MemberLinear, MemberMLP
+from sklcausal.nn._bodies import ArmHead, ArmHeadMLP, MultiHeadMLP
+from sklcausal.nn._discrepancy import arm_discrepancy, reverse_gradient
+from sklcausal.nn._dropout import MemberDropout
+from sklcausal.nn._generated import GeneratedHeads, HeadLayers
+from sklcausal.nn._hyper_network import HyperNetwork
+from sklcausal.nn._layers import MemberBranches, MemberHeads, MemberLinear, MemberMLP
+from sklcausal.nn._outputs import Outputs
+from sklcausal.nn._spectral import MemberSpectralLinear
 
-__all__ = ["MemberHeads", "MemberLinear", "MemberMLP", "MultiHeadMLP"]
+__all__ = [
+    "ArmHead",
+    "ArmHeadMLP",
+    "GeneratedHeads",
+    "HeadLayers",
+    "HyperNetwork",
+    "MemberBranches",
+    "MemberDropout",
+    "MemberHeads",
+    "MemberLinear",
+    "MemberMLP",
+    "MemberSpectralLinear",
+    "MultiHeadMLP",
+    "Outputs",
+    "arm_discrepancy",
+    "reverse_gradient",
+]

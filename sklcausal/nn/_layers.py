@@ -50,7 +50,7 @@ class MemberLinear(nn.Module):
         self.bias = nn.Parameter(torch.empty(*lead, 1, n_out, **at))
 
     def reset_member(self, member: int, generator: torch.Generator) -> None:
-        """Draw new weights for one member.
+        """Draw new weights for one member, unless they are made elsewhere.
 
         Parameters
         ----------
@@ -59,6 +59,8 @@ class MemberLinear(nn.Module):
         generator : Generator
             Source of the draws.
         """
+        if "weight" not in self._parameters:
+            return
         bound = 1 / math.sqrt(self.n_in)
         with torch.no_grad():
             self.weight[member].uniform_(-bound, bound, generator=generator)
@@ -116,6 +118,12 @@ class MemberMLP(nn.Module):
         )
         self.activation = ACTIVATIONS[activation]
 
+    @property
+    def own_layers(self) -> list[MemberLinear]:
+        """Affine maps, first to last."""
+        layers: Any = self.layers
+        return list(layers)
+
     def forward(self, x: Tensor) -> Tensor:
         """Apply all layers.
 
@@ -134,7 +142,80 @@ class MemberMLP(nn.Module):
         return x
 
 
-class MemberHeads(nn.Module):
+class MemberBranches(nn.Module):
+    """Let several branches, such as one per arm, read the same input with layers of their own.
+
+    Parameters
+    ----------
+    n_members : int
+        Number of members.
+    n_in : int
+        Number of inputs.
+    n_heads : int
+        Number of branches.
+    widths : sequence of int
+        Hidden layers of each branch; an empty sequence hands the input on.
+    activation : str, default='silu'
+        Name of the activation.
+    """
+
+    def __init__(
+        self,
+        n_members: int,
+        n_in: int,
+        n_heads: int,
+        widths: Sequence[int],
+        activation: str = "silu",
+    ):
+        super().__init__()
+        self.n_heads = n_heads
+        # the first layer of all branches reads the same input, so it is one wide product
+        self.first = MemberMLP(n_members, n_in, [n_heads * w for w in widths[:1]], activation)
+        width = widths[0] if widths else n_in
+        self.rest = MemberMLP(n_members, width, widths[1:], activation, n_heads)
+        self.n_features = self.rest.n_out
+
+    @property
+    def own_layers(self) -> list[MemberLinear]:
+        """Layers that belong to the branches, first to last."""
+        return [*self.first.own_layers, *self.rest.own_layers]
+
+    def hidden(self, x: Tensor) -> Tensor:
+        """Compute the last hidden layers.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_members, n, n_in)
+            Inputs.
+
+        Returns
+        -------
+        Tensor of shape (n_members, n_heads, n, n_features)
+            Last hidden layers.
+        """
+        if len(self.first.layers) == 0:
+            found = x.unsqueeze(1).expand(-1, self.n_heads, -1, -1)
+        else:
+            found = self.first(x).unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
+        return self.rest(found)
+
+    def forward(self, x: Tensor) -> Any:
+        """Compute the last hidden layers, as `hidden`.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_members, n, n_in)
+            Inputs.
+
+        Returns
+        -------
+        Tensor of shape (n_members, n_heads, n, n_features)
+            Last hidden layers.
+        """
+        return self.hidden(x)
+
+
+class MemberHeads(MemberBranches):
     """Give each of several heads hidden layers of its own on a shared input.
 
     Parameters
@@ -162,14 +243,13 @@ class MemberHeads(nn.Module):
         n_out: int,
         activation: str = "silu",
     ):
-        super().__init__()
-        self.n_heads = n_heads
-        # the first layer of all heads reads the same input, so it is one wide product
-        self.first = MemberMLP(n_members, n_in, [n_heads * w for w in widths[:1]], activation)
-        width = widths[0] if widths else n_in
-        self.rest = MemberMLP(n_members, width, widths[1:], activation, n_heads)
-        self.n_features = self.rest.n_out
+        super().__init__(n_members, n_in, n_heads, widths, activation)
         self.last = MemberLinear(n_members, self.n_features, n_out, n_heads)
+
+    @property
+    def own_layers(self) -> list[MemberLinear]:
+        """Layers that belong to the heads, first to last."""
+        return [*super().own_layers, self.last]
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the heads' outputs and their last hidden layers.
@@ -186,11 +266,7 @@ class MemberHeads(nn.Module):
         features : Tensor of shape (n_members, n, n_heads, n_features)
             Last hidden layers.
         """
-        if len(self.first.layers) == 0:
-            hidden = x.unsqueeze(1).expand(-1, self.n_heads, -1, -1)
-        else:
-            hidden = self.first(x).unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
-        hidden = self.rest(hidden)
+        hidden = self.hidden(x)
         return self.last(hidden).transpose(1, 2), hidden.transpose(1, 2)
 
 
