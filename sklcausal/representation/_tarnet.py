@@ -83,11 +83,18 @@ class TARNet(BaseThetaEstimator):
         "head_widths": ["array-like"],
     }
 
+    _fewest_shared_layers: ClassVar[int] = 0
+
     representation_widths: Sequence[int] = (50, 50)
     head_widths: Sequence[int] = (50,)
 
     def _recipe(self, n_heads: int, n_outcomes: int) -> Recipe:
         # trunk Phi(x) and heads h_t(Phi), [1], section 4
         return trunk_and_heads(
-            n_heads, n_outcomes, self.representation_widths, self.head_widths, self.activation
+            n_heads,
+            n_outcomes,
+            self.representation_widths,
+            self.head_widths,
+            self.activation,
+            self._fewest_shared_layers,
         )

@@ -74,7 +74,21 @@ callbacks : list of skorch callbacks or None, default=None
 verbose : int, default=0
     1 shows a progress bar with the loss and the remaining time.
 random_state : int, RandomState instance or None, default=None
-    Seed of folds, initial weights and the order of rows."""
+    Seed of folds, initial weights and the order of rows.
+generation : {'all', 'split', 'chunked', 'layerwise'}, default='chunked'
+    How the hypernetwork makes the weights of a head from its embedding: all at once, in two
+    halves, in ``n_chunks`` pieces or layer by layer; pieces and layers have embeddings of their
+    own. Pieces need the fewest weights and the least time.
+embedding_dim : int, default=8
+    Length of an embedding.
+hyper_widths : sequence of int, default=(100, 100)
+    Units of the hidden layers of the hypernetwork.
+n_chunks : int, default=10
+    Number of pieces if ``generation='chunked'``.
+spectral_norm : bool, default=False
+    Whether weights of the hypernetwork are divided by their largest singular value.
+hyper_dropout : float, default=0.05
+    Rate of dropout in the hypernetwork."""
 
 SHARED_ATTRIBUTES = """\
 treatments_ : ndarray of shape (n_arms,) or None
@@ -115,6 +129,12 @@ n_features_in_ : int
 feature_names_in_ : ndarray of str of shape (n_features_in_,)
     Names of the columns, if X had names that are all strings."""
 
+SHARED_IDENTIFICATION = """\
+Effects are identified if, given x, treatment is independent of the potential outcomes (no
+unmeasured confounder), everybody could have received every arm (overlap), and one person's
+treatment does not change another's outcome. What the intervals promise is said in
+`sklcausal.representation.TARNet`."""
+
 _REFERENCES = {
     "[PLE]": 'Gorishniy, Rubachev, Babenko, "On embeddings for numerical features in tabular '
     'deep\n   learning", NeurIPS 2022, arXiv 2203.05556.',
@@ -124,7 +144,8 @@ _REFERENCES = {
 def shared_docs(cls: C) -> C:
     """Fill the shared parameters, attributes and references into an estimator's docstring.
 
-    The signature lists the parameters of its own before the shared ones, as the docstring does.
+    The signature lists the parameters of its own and then those of its parents before the shared
+    ones, as the docstring does.
 
     Parameters
     ----------
@@ -143,11 +164,15 @@ def shared_docs(cls: C) -> C:
     text = inspect.cleandoc(cls.__doc__ or "")
     text = text.replace("{shared_parameters}", "\n".join(shared))
     text = text.replace("{shared_attributes}", SHARED_ATTRIBUTES)
+    text = text.replace("{shared_identification}", SHARED_IDENTIFICATION)
     references = "\n".join(f".. {key} {value}" for key, value in _REFERENCES.items())
     cls.__doc__ = text.replace("{shared_references}", references) + "\n"
-    own = [name for name in vars(cls)["__annotations__"] if name not in known]
-    order = sorted(
-        signature.parameters.values(), key=lambda p: p.name != "self" and p.name not in own
-    )
+    fields = [vars(base).get("__annotations__", {}) for base in cls.__mro__]
+
+    def place(name: str) -> tuple[bool, bool, int]:
+        distance = next((i for i, own in enumerate(fields) if name in own), 0)
+        return name != "self", name in known, 0 if name in known else distance
+
+    order = sorted(signature.parameters.values(), key=lambda p: place(p.name))
     init.__signature__ = signature.replace(parameters=order)
     return cls
