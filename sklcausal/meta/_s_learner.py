@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from sklcausal._ensemble import Recipe
 from sklcausal.base import BaseThetaEstimator
 from sklcausal.nn import MemberLinear, MemberMLP
+from sklcausal.nn._generated import HeadLayers
 from sklcausal.nn._layers import ACTIVATIONS, check_widths
+from sklcausal.nn._outputs import Outputs
 from sklcausal.utils._docs import shared_docs
 
 
@@ -49,7 +51,16 @@ class SLearnerModule(nn.Module):
         self.rest = MemberMLP(n_members, widths[0], widths[1:], activation)
         self.last = MemberLinear(n_members, self.rest.n_out, n_outcomes)
 
-    def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
+    def head_layers(self) -> list[HeadLayers]:
+        """Return all layers, as those of a single head.
+
+        Returns
+        -------
+        list of HeadLayers
+        """
+        return [HeadLayers(1, [self.first, *self.rest.own_layers, self.last])]
+
+    def forward(self, z: Tensor) -> Outputs:
         """Compute theta and the last hidden layer, with the arm set to each in turn.
 
         Parameters
@@ -58,15 +69,14 @@ class SLearnerModule(nn.Module):
 
         Returns
         -------
-        theta : Tensor of shape (n_members, n, n_heads * n_outcomes)
-        features : Tensor of shape (n_members, n, n_heads, n_hidden)
+        Outputs
         """
         # the input is [x, one-hot arm], so the arm adds one row of the first weights
         from_x, from_arm = self.first.weight.split([self.n_in, self.first.n_in - self.n_in], dim=1)
         hidden = torch.baddbmm(self.first.bias, z, from_x).unsqueeze(2) + from_arm.unsqueeze(1)
         features = self.rest(self.activation(hidden).flatten(1, 2))
         theta = self.last(features).unflatten(1, hidden.shape[1:3])
-        return theta.flatten(2), features.unflatten(1, hidden.shape[1:3])
+        return Outputs(theta.flatten(2), features.unflatten(1, hidden.shape[1:3]))
 
 
 @shared_docs
@@ -91,9 +101,7 @@ class SLearner(BaseThetaEstimator):
 
     Notes
     -----
-    Effects are identified if, given x, treatment is independent of the potential outcomes (no
-    unmeasured confounder), everybody could have received every arm (overlap), and one person's
-    treatment does not change another's outcome. What the intervals promise is said in `TARNet`.
+    {shared_identification}
 
     References
     ----------
@@ -116,7 +124,6 @@ class SLearner(BaseThetaEstimator):
         "widths": ["array-like"],
     }
     _treatment_kinds = ("discrete",)
-    _shared_head = True
 
     widths: Sequence[int] = (50, 50, 50)
 
@@ -127,4 +134,4 @@ class SLearner(BaseThetaEstimator):
             "widths": check_widths(self.widths, "widths", at_least=1),
             "activation": self.activation,
         }
-        return Recipe(SLearnerModule, arguments)
+        return Recipe(SLearnerModule, arguments, shared_head=True)

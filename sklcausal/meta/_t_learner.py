@@ -39,9 +39,7 @@ class TLearner(BaseThetaEstimator):
 
     Notes
     -----
-    Effects are identified if, given x, treatment is independent of the potential outcomes (no
-    unmeasured confounder), everybody could have received every arm (overlap), and one person's
-    treatment does not change another's outcome. What the intervals promise is said in `TARNet`.
+    {shared_identification}
 
     References
     ----------

@@ -1,0 +1,93 @@
+"""Learn effects themselves, by a second network, from the nuisances of a first."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from sklcausal._ensemble import Recipe
+from sklcausal._screening import Candidate
+from sklcausal._second_stage import EffectTask, StageRows
+from sklcausal.meta._t_learner import TLearner
+from sklcausal.nn import MultiHeadMLP
+from sklcausal.nn._layers import check_widths
+from sklcausal.utils._docs import shared_docs
+
+EFFECT_DECAYS = (1.0, 3.0, 10.0, 30.0)
+
+
+@shared_docs
+@dataclass(kw_only=True, eq=False, repr=False)
+class TwoStageLearner(TLearner):
+    """Estimate effects by a network of their own.
+
+    A subclass says by `_targets` what the network for effects is trained on. Networks of the
+    outcomes of every arm, and of the propensity, are trained first; those that give a row its
+    targets have seen neither the row nor the fold that the network for effects may not see.
+
+    Parameters
+    ----------
+    effect_widths : sequence of int, default=(50, 50)
+        Units of the hidden layers of the network for effects, one for each arm but the control.
+    effect_weight_decay : 'auto', float or sequence of float, default='auto'
+        As ``weight_decay``, of the network for effects; 'auto' tries 1, 3, 10 and 30, since
+        targets are noisy.
+    widths : sequence of int, default=(50, 50, 50)
+        Units of the hidden layers of each arm's outcome network.
+    {shared_parameters}
+
+    Attributes
+    ----------
+    {shared_attributes}
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **TLearner._parameter_constraints,
+        "effect_widths": ["array-like"],
+        "effect_weight_decay": TLearner._parameter_constraints["weight_decay"],
+    }
+
+    effect_widths: Sequence[int] = (50, 50)
+    effect_weight_decay: str | float | Sequence[float] = "auto"
+
+    def _has_second_stage(self) -> bool:
+        return True
+
+    @abstractmethod
+    def _targets(self, rows: StageRows) -> np.ndarray:
+        """Compute what the network for effects is trained on, shape (n, n_columns)."""
+
+    def _effect_task(self, has_modifiers: bool) -> EffectTask:
+        n_effects = len(self._effect_cells())
+        return EffectTask(
+            self._targets,
+            n_effects // self.model_.n_outcomes_,
+            self.model_.n_outcomes_,
+            self._effect_cells(),
+            n_effects,
+            np.arange(n_effects),
+        )
+
+    def _effect_cells(self) -> np.ndarray:
+        """Write effects against the control as cells, where those of the control are 0."""
+        schema = self.contrasts_.treatments
+        by_arm = np.delete(np.eye(schema.n_arms), schema.control, axis=0)
+        return np.kron(by_arm, np.eye(self.model_.n_outcomes_))
+
+    def _effect_recipe(self, n_heads: int, n_out: int) -> Recipe:
+        arguments = {
+            "n_heads": n_heads,
+            "n_out": n_out,
+            "head_widths": check_widths(self.effect_widths, "effect_widths"),
+            "activation": self.activation,
+        }
+        return Recipe(MultiHeadMLP, arguments)
+
+    def _effect_candidates(self) -> list[Candidate]:
+        return self._candidates_of(self.effect_weight_decay, EFFECT_DECAYS, "effect_weight_decay")
