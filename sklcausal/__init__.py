@@ -18,6 +18,7 @@ _SUBMODULES = frozenset(
         "base",
         "datasets",
         "exceptions",
+        "hyper",
         "inference",
         "inspection",
         "meta",

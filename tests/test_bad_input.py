@@ -252,7 +252,6 @@ def test_doses_need_rows_for_every_fold(no_training):
             r"`modifiers` must name columns of X, but X had no column names in fit, got \['zz'\]",
         ),
         ({"modifiers": [False] * 3}, "`modifiers` must name at least one column, got none"),
-        ({"modifiers": [0], "n_folds": 1}, "`modifiers` needs `n_folds` of at least 3"),
     ],
 )
 def test_parameters_that_cannot_be_used(no_training, params, message):

@@ -2,7 +2,6 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
-import inspect
 import io
 import pickle
 import warnings
@@ -57,7 +56,7 @@ def fit_cases():
         _, arms, both = make_study(n=120, arms=("a", "b", "c"), outcomes=("continuous",) * 2)
         fitted[f"{name}-arms"] = tiny(cls, control="b").fit(X, arms, both)
         fitted[f"{name}-binary"] = tiny(cls).fit(X, T, np.where(y > 0, "yes", "no"))
-        if "modifiers" in inspect.signature(cls).parameters:
+        if getattr(cls, "_takes_modifiers", False):
             fitted[f"{name}-modifiers"] = tiny(cls, modifiers=[0], n_folds=3).fit(X, T, y)
     known = np.full(len(X), 0.5)
     encoded = tiny(TARNet, numeric_encoding="piecewise_linear")

@@ -167,5 +167,5 @@ class StructuralNet(BaseThetaEstimator):
             return
         raise TargetError(f"{hint}: the loss would see them as 0 to {len(arms) - 1}")
 
-    def _hessian_options(self) -> dict[str, str]:
+    def _stage_options(self) -> dict[str, Any]:
         return {"assignment": self.assignment, "hessian": self.hessian}

@@ -1,0 +1,75 @@
+"""HyperDRLearner: DR-learner whose heads get their weights from a hypernetwork."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from sklcausal.hyper._weights import HyperWeights
+from sklcausal.meta import DRLearner
+from sklcausal.utils._docs import shared_docs
+
+
+@shared_docs
+@dataclass(kw_only=True, eq=False, repr=False)
+class HyperDRLearner(HyperWeights, DRLearner):
+    """Estimate effects by a DR-learner with weights from a hypernetwork.
+
+    A hypernetwork makes the weights of the outcome networks of all arms from an embedding of each.
+    Arms share what they have in common through it, so that every row trains all of them: a help
+    where rows are few.
+
+    Parameters
+    ----------
+    effect_widths : sequence of int, default=(50, 50)
+        Units of the hidden layers of the network for effects, one for each arm but the control.
+    effect_weight_decay : 'auto', float or sequence of float, default='auto'
+        As ``weight_decay``, of the network for effects; 'auto' tries 1, 3, 10 and 30.
+    widths : sequence of int, default=(50, 50, 50)
+        Units of the hidden layers of each arm's outcome network.
+    {shared_parameters}
+
+    Attributes
+    ----------
+    {shared_attributes}
+
+    See Also
+    --------
+    sklcausal.meta.DRLearner : The same with weights of its own for every arm.
+    sklcausal.nn.HyperNetwork : What makes the weights.
+
+    Notes
+    -----
+    {shared_identification}
+
+    The network for effects and that for the propensity have weights of their own.
+
+    ``from_paper`` builds it with the published sizes and training.
+
+    References
+    ----------
+    .. [1] Chauhan, Zhou, Ghosheh, Molaei, Clifton, "Dynamic inter-treatment information sharing
+       for individualized treatment effects estimation", AISTATS 2024, arXiv 2305.15984.
+    {shared_references}
+
+    Examples
+    --------
+    >>> from sklcausal.datasets import make_confounded
+    >>> from sklcausal.hyper import HyperDRLearner
+    >>> data = make_confounded(200, random_state=0)
+    >>> est = HyperDRLearner(n_folds=2, max_epochs=2, random_state=0).fit(data.X, data.T, data.y)
+    >>> est.effect(data.X).shape
+    (200,)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **DRLearner._parameter_constraints,
+        **HyperWeights.hyper_constraints,
+    }
+    _paper_sizes: ClassVar[dict[str, Any]] = {
+        "widths": (100, 100),
+        "effect_widths": (100, 100),
+        "embedding_dim": 16,
+    }

@@ -1,0 +1,71 @@
+"""HyperFlexTENet: FlexTENet whose heads get their weights from a hypernetwork."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from sklcausal.hyper._weights import HyperWeights
+from sklcausal.representation import FlexTENet
+from sklcausal.utils._docs import shared_docs
+
+
+@shared_docs
+@dataclass(kw_only=True, eq=False, repr=False)
+class HyperFlexTENet(HyperWeights, FlexTENet):
+    """Estimate effects by a FlexTENet with weights from a hypernetwork.
+
+    A hypernetwork makes the weights of the private layers of all arms from an embedding of each.
+    Arms share what they have in common through it, so that every row trains all of them: a help
+    where rows are few.
+
+    Parameters
+    ----------
+    shared_widths : sequence of int, default=(50, 50)
+        Units of the shared part of each hidden layer.
+    private_widths : sequence of int, default=(50, 50)
+        Units of the part of each arm, for as many layers.
+    private_decay : float, default=3.0
+        Factor of the weight decay of private parts; of no use where these are generated.
+    orthogonal_weight : float, default=0.1
+        Weight of the penalty on reading the same directions.
+    {shared_parameters}
+
+    Attributes
+    ----------
+    {shared_attributes}
+
+    See Also
+    --------
+    sklcausal.representation.FlexTENet : The same with weights of its own for every arm.
+    sklcausal.nn.HyperNetwork : What makes the weights.
+
+    Notes
+    -----
+    {shared_identification}
+
+    ``from_paper`` builds it with the published sizes and training.
+
+    References
+    ----------
+    .. [1] Chauhan, Zhou, Ghosheh, Molaei, Clifton, "Dynamic inter-treatment information sharing
+       for individualized treatment effects estimation", AISTATS 2024, arXiv 2305.15984.
+    {shared_references}
+
+    Examples
+    --------
+    >>> from sklcausal.datasets import make_confounded
+    >>> from sklcausal.hyper import HyperFlexTENet
+    >>> data = make_confounded(200, random_state=0)
+    >>> est = HyperFlexTENet(n_folds=2, max_epochs=2, random_state=0).fit(data.X, data.T, data.y)
+    >>> est.effect(data.X).shape
+    (200,)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **FlexTENet._parameter_constraints,
+        **HyperWeights.hyper_constraints,
+    }
+    _paper_sizes: ClassVar[dict[str, Any]] = {}
