@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklcausal._draws import MemberRows
-from sklcausal._ensemble import Ensemble, Recipe, Start
+from sklcausal._ensemble import Predictor, Recipe, Start
 from sklcausal._fit_data import FitData
 from sklcausal._folds import assign_folds, split_member
 from sklcausal._member_data import make_training_data, safe_origin
@@ -29,7 +29,7 @@ class Trained:
 
     Attributes
     ----------
-    ensemble : Ensemble
+    ensemble : Predictor
     units : Units
         In which each member was trained.
     candidate : Candidate
@@ -38,7 +38,7 @@ class Trained:
         Losses of each epoch.
     """
 
-    ensemble: Ensemble
+    ensemble: Predictor
     units: Units
     candidate: Candidate
     history: list[dict[str, Any]]

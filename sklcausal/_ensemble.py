@@ -157,24 +157,15 @@ class MemberModule(nn.Module):
 class Predictor(ABC):
     """What predicts by members that trained side by side."""
 
-    @property
-    @abstractmethod
-    def recipe(self) -> Recipe:
-        """Name of the networks."""
-
-    @property
-    @abstractmethod
-    def start(self) -> Start:
-        """Where their outputs start."""
+    # whether all heads have the same last layer, as for one network that reads the arm
+    shared_head: bool = False
+    # of each member: how outputs move with those of its last layers; None where they are these
+    spread: np.ndarray | None = None
 
     @property
     @abstractmethod
     def n_members(self) -> int:
         """Number of members."""
-
-    @abstractmethod
-    def seen_as(self, recipe: Recipe, n_outputs: int) -> Predictor:
-        """Return a predictor with the same weights and other outputs, which start at 0."""
 
     @abstractmethod
     def importance(self, n_features: int) -> np.ndarray:
@@ -229,7 +220,8 @@ class Ensemble(Predictor):
         weights: dict[str, np.ndarray],
         device: str,
     ):
-        self._recipe, self.encoding, self.centre, self._start = recipe, encoding, centre, start
+        self.recipe, self.encoding, self.centre, self.start = recipe, encoding, centre, start
+        self.shared_head, self.spread = recipe.shared_head, start.spread
         self.device = device
         self.module = self._build(np.arange(self.n_members), weights)
 
@@ -239,16 +231,6 @@ class Ensemble(Predictor):
         module = MemberModule(self.recipe, self.encoding.of(at), self.centre, self.start.of(at))
         load_members(module, weights, at)
         return module.to(self.device).eval()
-
-    @property
-    def recipe(self) -> Recipe:
-        """Name of the networks."""
-        return self._recipe
-
-    @property
-    def start(self) -> Start:
-        """Where their outputs start."""
-        return self._start
 
     @property
     def n_members(self) -> int:
@@ -363,14 +345,14 @@ class Ensemble(Predictor):
     def __getstate__(self) -> dict[str, Any]:
         state = {k: v for k, v in self.__dict__.items() if k != "module"}
         state["encoding"] = dataclasses.asdict(self.encoding)
-        state["_start"] = dataclasses.asdict(self.start)
+        state["start"] = dataclasses.asdict(self.start)
         state["weights"] = self.weights()
         state["device"] = "cpu" if str(self.device).startswith(("cuda", "mps")) else self.device
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
-        weights, encoding, start = (state.pop(name) for name in ("weights", "encoding", "_start"))
+        weights, encoding, start = (state.pop(name) for name in ("weights", "encoding", "start"))
         self.__dict__.update(state)
-        self.encoding, self._start = Encoding(**encoding), Start(**start)
+        self.encoding, self.start = Encoding(**encoding), Start(**start)
         self.module = self._build(np.arange(self.n_members), weights)

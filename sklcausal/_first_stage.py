@@ -16,6 +16,7 @@ import torch
 from sklcausal._contrasts import Contrast
 from sklcausal._cross_fit import CrossFit
 from sklcausal._fit_data import FitData
+from sklcausal._model_nuisances import ModelPropensity
 from sklcausal._models import StructuralModel
 from sklcausal._models._checks import follows_from_mean
 from sklcausal._screening import Candidate
@@ -45,7 +46,9 @@ LAW_CANDIDATES = (Candidate(None, 1.0), Candidate(N_BINS, 3.0))
 LAW_WIDTHS = (50, 50)
 LEARNED = ("cholesky", "entrywise")
 
-LawNet = PropensityNet | RepresenterNet | MomentNet
+# what knows the probabilities of arms of every member
+ArmNet = PropensityNet | ModelPropensity
+LawNet = ArmNet | RepresenterNet | MomentNet
 
 
 @dataclass
@@ -78,8 +81,8 @@ class FirstStage:
     train_theta : callable
         Trains networks for theta with other members.
     law_net : callable
-        Maps networks for theta and their members to what they say of the treatment's law; None
-        where they say nothing.
+        Maps data, networks for theta and their members to the treatment's law, where a method has
+        its own; else to None.
     activation : str
     clip : float
         Smallest probability of an arm, or of being observed.
@@ -97,7 +100,7 @@ class FirstStage:
     model: StructuralModel
     units: EngineUnits
     train_theta: Callable[[CrossFit], ThetaNet]
-    law_net: Callable[[ThetaNet, CrossFit], LawNet | None]
+    law_net: Callable[[FitData, ThetaNet, CrossFit], LawNet | None]
     activation: str
     clip: float
     assignment: str = "observational"
@@ -193,7 +196,7 @@ class FirstStage:
         data, found = self.data, Nuisances()
         quieter = self._quieter(cross_fit)
         if data.propensity is None and self.assignment == "observational":
-            found.law_net = self.law_net(net, cross_fit)
+            found.law_net = self.law_net(data, net, cross_fit)
             if found.law_net is None:
                 found.law_net = self._train_law(quieter, self._settings(of_law))
         if data.outcomes.has_missing:
@@ -209,14 +212,21 @@ class FirstStage:
             return PropensityNet().fit(cross_fit, data.t, treatments.n_arms, settings)
         return MomentNet().fit(cross_fit, data.t, treatments.is_binary, settings)
 
-    def fit_propensity(self) -> PropensityNet:
-        """Train networks for the propensity, whether inference needs them or not.
+    def arm_net(self, net: ThetaNet) -> ArmNet:
+        """Return what knows the probabilities of arms, trained now where inference has none.
+
+        Parameters
+        ----------
+        net : ThetaNet
 
         Returns
         -------
-        PropensityNet
+        PropensityNet or ModelPropensity
             Of the members of the outcome networks.
         """
+        found = self.nuisances.law_net or self.law_net(self.data, net, self.cross_fit)
+        if isinstance(found, ArmNet):
+            return found
         settings = self._settings(self._law_candidates())
         n_arms = self.data.treatments.n_arms
         return PropensityNet().fit(self._quieter(self.cross_fit), self.data.t, n_arms, settings)

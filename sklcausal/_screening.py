@@ -28,7 +28,7 @@ class Candidate(NamedTuple):
     """A setting that members can be trained with."""
 
     n_bins: int | None
-    weight_decay: float
+    weight_decay: float | None
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from torch import Tensor
 from sklcausal._cross_fit import CrossFit, Trained
 from sklcausal._draws import Batch
 from sklcausal._effect_estimator import BaseEffectEstimator
-from sklcausal._ensemble import Recipe, Start
+from sklcausal._ensemble import Predictor, Recipe, Start
 from sklcausal._first_stage import LEARNED, N_BINS, FirstStage, LawNet
 from sklcausal._fit_data import FitData
 from sklcausal._models import GeneralizedLinear, PotentialOutcomes, StructuralModel
@@ -135,8 +135,8 @@ class BaseThetaEstimator(ThetaResults):
         """Return what is added to the loss in training, a function as in `Objective`."""
         return None
 
-    def _law_net(self, net: ThetaNet, cross_fit: CrossFit) -> LawNet | None:
-        """Say what networks for theta know of the treatment's law; None trains others for it."""
+    def _law_net(self, data: FitData, net: ThetaNet, cross_fit: CrossFit) -> LawNet | None:
+        """Say how the treatment is taken given x, out-of-fold; None trains networks for it."""
         return None
 
     def _effect_task(self, has_modifiers: bool) -> EffectTask | None:
@@ -364,9 +364,15 @@ class BaseThetaEstimator(ThetaResults):
         )
         scale = trained.units.y_scale[:, task.units_of, None] * np.eye(len(task.units_of))
         shift = trained.units.y_loc[:, task.units_of] * task.is_centred
+        inner = Affine(shift @ task.cells, scale @ task.cells)
+        return self._effect_net(trained.ensemble, inner, columns)
+
+    def _effect_net(
+        self, ensemble: Predictor, inner: Affine, columns: np.ndarray | None
+    ) -> ThetaNet:
+        """Let a predictor, mapped to cells in outcome units, answer for effects."""
         model = self.model_.of_cells()
         assert model is not None
         n_cells = model.n_params_
         outer = Affine(np.zeros((1, n_cells)), np.eye(n_cells)[None])
-        inner = Affine(shift @ task.cells, scale @ task.cells)
-        return ThetaNet(trained.ensemble, model, inner, outer, columns)
+        return ThetaNet(ensemble, model, inner, outer, columns)

@@ -8,17 +8,22 @@ from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
-from sklearn.base import clone, is_classifier
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
 from sklearn.utils import Bunch, _safe_indexing, check_random_state
-from sklearn.utils.validation import has_fit_parameter
 
 from sklcausal._evaluation._cv import check_folds
 from sklcausal._evaluation._scores import read_cluster
 from sklcausal._evaluation._study import Study, as_numbers, read_probabilities, read_study
+from sklcausal._sklearn_models import (
+    MeanModel,
+    check_arm_model,
+    check_mean_model,
+    fit_weighted,
+    seeded,
+)
 from sklcausal.targets import (
     NUISANCE_FIELDS,
     check_lengths,
@@ -27,7 +32,6 @@ from sklcausal.targets import (
     unpack_targets,
 )
 from sklcausal.utils._blurbs import fill_docs
-from sklcausal.utils._final_step import name_weight
 
 # Small trees and small steps: larger ones give propensities that are far too sure of themselves.
 MAX_LEVELS = 255
@@ -76,43 +80,13 @@ def _models(
             cls = HistGradientBoostingClassifier if is_binary else HistGradientBoostingRegressor
             model = _boosting(cls, X)
         model = seeded(model, seed)
-        if is_classifier(model) and not is_binary:
-            raise ValueError(
-                "`outcome_model` must be a regressor for outcomes other than 0 and 1, got "
-                f"{type(model).__name__}"
-            )
+        check_mean_model(model, is_binary, "outcome_model")
         outcome_models.append(model)
     arms = propensity_model
     if arms is None:
         arms = _boosting(HistGradientBoostingClassifier, X)
-    if not hasattr(arms, "predict_proba"):
-        raise ValueError(
-            f"`propensity_model` must have `predict_proba`, got {type(arms).__name__}"
-        )
+    check_arm_model(arms, "propensity_model")
     return outcome_models, seeded(arms, seed)
-
-
-def seeded(model: Any, seed: int) -> Any:
-    """Copy a model, unfitted, with a seed wherever it has none.
-
-    Parameters
-    ----------
-    model : estimator
-    seed : int
-
-    Returns
-    -------
-    estimator
-    """
-    if not hasattr(model, "get_params"):
-        raise ValueError(f"a model must be a scikit-learn estimator, got {model!r}")
-    model = clone(model)
-    seeds = {
-        name: seed
-        for name, value in model.get_params().items()
-        if name.split("__")[-1] == "random_state" and value is None
-    }
-    return model.set_params(**seeds)
 
 
 def _fit_fold(
@@ -132,58 +106,13 @@ def _fit_fold(
     for a in range(n_arms):
         own = train[study.t[train] == a]
         for m, model in enumerate(outcome_models):
-            mean[:, a, m] = _predict_mean(
-                model, _safe_indexing(X, own), study, weight, own, unseen, m
-            )
+            seen = _safe_indexing(X, own)
+            mean[:, a, m] = MeanModel(model, seen, study.y[own, m], weight, own)(unseen)
     if not with_propensity:
         return mean, None
     seen = _safe_indexing(X, train)
     fitted = fit_weighted(propensity_model, seen, study.t[train], weight, train)
     return mean, fitted.predict_proba(unseen)
-
-
-def fit_weighted(
-    model: Any, X: Any, y: np.ndarray, weight: np.ndarray | None, rows: np.ndarray
-) -> Any:
-    """Fit a copy of a model, whose weights go to the last step of a pipeline.
-
-    Parameters
-    ----------
-    model : estimator
-    X : array-like of shape (n_rows, n_features)
-    y : ndarray of shape (n_rows,)
-    weight : ndarray of shape (n_samples,) or None
-    rows : ndarray of int of shape (n_rows,)
-        Which of the weights are those of X.
-
-    Returns
-    -------
-    estimator
-    """
-    if weight is None:
-        return clone(model).fit(X, y)
-    name = name_weight(model)
-    if "__" not in name and not has_fit_parameter(model, name):
-        raise TypeError(
-            f"`sample_weight` needs models that take it in fit, got {type(model).__name__}"
-        )
-    return clone(model).fit(X, y, **{name: weight[rows]})
-
-
-def _predict_mean(
-    model: Any,
-    X: Any,
-    study: Study,
-    weight: np.ndarray | None,
-    rows: np.ndarray,
-    unseen: Any,
-    m: int,
-) -> np.ndarray:
-    y = study.y[rows, m]
-    if (y == y[0]).all():  # classifiers refuse a single class
-        return np.full(unseen.shape[0], y[0])
-    fitted = fit_weighted(model, X, y, weight, rows)
-    return fitted.predict_proba(unseen)[:, 1] if is_classifier(fitted) else fitted.predict(unseen)
 
 
 @fill_docs

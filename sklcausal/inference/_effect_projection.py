@@ -83,7 +83,7 @@ class EffectProjection:
         self.net, self.engine, self.treatments = net, engine, engine.treatments
         self.X: np.ndarray | None = cross_fit.X
         self.folds, self.n_folds = cross_fit.folds, cross_fit.n_members
-        self.asked, self.shared_head = n_features, net.ensemble.recipe.shared_head
+        self.asked, self.shared_head = n_features, net.ensemble.shared_head
         self.n_outcomes = engine.model.n_outcomes_
         self.bases: dict[str, list[Basis]] = {}
 

@@ -114,3 +114,29 @@ def natural_cubic(x: np.ndarray, knots: Sequence[float] | np.ndarray) -> np.ndar
     cubes = np.maximum(z[:, None] - k, 0.0) ** 3
     slopes = (cubes[:, :-1] - cubes[:, -1:]) / (k[-1] - k[:-1])
     return np.hstack([z[:, None], slopes[:, :-1] - slopes[:, -1:]])
+
+
+def explained_by_columns(X: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Measure how much of the variance of values a spline of each column explains alone.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, n_columns)
+    values : ndarray of shape (n, n_values)
+
+    Returns
+    -------
+    ndarray of shape (n_columns,)
+        Shares between 0 and 1.
+    """
+    values = values - values.mean(axis=0)
+    total = (values**2).sum()
+    found = np.zeros(X.shape[1])
+    for j, x in enumerate(X.T):
+        knots = np.unique(np.quantile(x, KNOTS[3]))
+        basis = natural_cubic(x - x.mean(), knots - x.mean())
+        basis = basis - basis.mean(axis=0)
+        if total and np.ptp(x):
+            fitted = basis @ np.linalg.lstsq(basis, values, rcond=None)[0]
+            found[j] = (fitted**2).sum() / total
+    return found

@@ -148,5 +148,5 @@ class ThetaNet:
         -------
         ndarray of shape (n_outputs, n_params)
         """
-        spread = self.ensemble.start.spread
+        spread = self.ensemble.spread
         return self.decode.matrix[k] if spread is None else spread[k] @ self.decode.matrix[k]

@@ -49,7 +49,8 @@ class RLearner(TwoStageLearner):
 
     Rows count by how open their treatment was, so that poor overlap does little harm. Where the
     effect depends on more than the network can express, it is an average that favours such rows;
-    ``modifiers`` are refused for that reason.
+    ``modifiers`` are refused for that reason. An ``effect_model`` learns the effect of each arm
+    among its rows and those of the control.
 
     References
     ----------
@@ -85,6 +86,21 @@ class RLearner(TwoStageLearner):
             is_centred=False,
             objective=Objective(self._residual_loss),
         )
+
+    def _regression(self, rows: StageRows) -> tuple[np.ndarray, np.ndarray]:
+        # a regressor learns one effect at a time: among the rows of an arm and of the control,
+        # (y - m) / (1{T = a} - e) with the square of the divisor as weight
+        assert rows.propensity is not None
+        own, control = rows.propensity[:, rows.others], rows.propensity[:, [rows.control]]
+        e = (own / (own + control))[:, :, None]
+        overall = e * rows.mean[:, rows.others] + (1 - e) * rows.mean[:, [rows.control]]
+        received = rows.received()
+        is_own = received[:, rows.others] == 1
+        moves = np.where(is_own, 1.0, 0.0)[:, :, None] - e
+        seen = (is_own | (received[:, [rows.control]] == 1))[:, :, None]
+        targets = np.where(seen, (rows.y[:, None] - overall) / moves, np.nan)
+        weights = np.broadcast_to(moves**2, targets.shape)
+        return targets.reshape(len(targets), -1), weights.reshape(len(targets), -1)
 
     def _residual_loss(self, out: Outputs, batch: Batch) -> Tensor:
         # (y - m - sum over a of (1{T = a} - pi_a) tau_a)^2, [1], eq. (5)

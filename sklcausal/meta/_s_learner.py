@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from sklcausal._ensemble import Recipe
-from sklcausal.base import BaseThetaEstimator
+from sklcausal.meta._nuisance_models import NuisanceModels
 from sklcausal.nn import MemberLinear, MemberMLP
 from sklcausal.nn._generated import HeadLayers
 from sklcausal.nn._layers import ACTIVATIONS, check_widths
@@ -81,8 +81,10 @@ class SLearnerModule(nn.Module):
 
 @shared_docs
 @dataclass(kw_only=True, eq=False, repr=False)
-class SLearner(BaseThetaEstimator):
+class SLearner(NuisanceModels):
     """Estimate effects with one network that reads the arm as an input.
+
+    With ``outcome_model`` a model reads the arm, one column for each, in place of the network.
 
     Parameters
     ----------
@@ -120,10 +122,10 @@ class SLearner(BaseThetaEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **BaseThetaEstimator._parameter_constraints,
+        **NuisanceModels._parameter_constraints,
         "widths": ["array-like"],
     }
-    _treatment_kinds = ("discrete",)
+    _is_shared = True
 
     widths: Sequence[int] = (50, 50, 50)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from sklcausal._ensemble import Recipe
-from sklcausal.base import BaseThetaEstimator
+from sklcausal.meta._nuisance_models import NuisanceModels
 from sklcausal.nn import MultiHeadMLP
 from sklcausal.nn._layers import check_widths
 from sklcausal.utils._docs import shared_docs
@@ -17,10 +17,11 @@ from sklcausal.utils._docs import shared_docs
 
 @shared_docs
 @dataclass(kw_only=True, eq=False, repr=False)
-class TLearner(BaseThetaEstimator):
+class TLearner(NuisanceModels):
     """Estimate effects with a network of its own for every arm.
 
-    The arms share no weights, only the gates by which inputs are weighed.
+    The arms share no weights, only the gates by which inputs are weighed. With ``outcome_model``
+    the outcomes of every arm have a model of their own in place of a network.
 
     Parameters
     ----------
@@ -58,10 +59,9 @@ class TLearner(BaseThetaEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **BaseThetaEstimator._parameter_constraints,
+        **NuisanceModels._parameter_constraints,
         "widths": ["array-like"],
     }
-    _treatment_kinds = ("discrete",)
 
     widths: Sequence[int] = (50, 50, 50)
 

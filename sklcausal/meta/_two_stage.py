@@ -10,10 +10,15 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from sklearn.utils._param_validation import HasMethods
 
 from sklcausal._ensemble import Recipe
+from sklcausal._first_stage import FirstStage
+from sklcausal._model_nuisances import EffectModels
 from sklcausal._screening import Candidate
 from sklcausal._second_stage import EffectTask, StageRows
+from sklcausal.inference._theta_net import ThetaNet
+from sklcausal.inference._units import Affine
 from sklcausal.meta._t_learner import TLearner
 from sklcausal.nn import MultiHeadMLP
 from sklcausal.nn._layers import check_widths
@@ -51,10 +56,12 @@ class TwoStageLearner(TLearner):
         **TLearner._parameter_constraints,
         "effect_widths": ["array-like"],
         "effect_weight_decay": TLearner._parameter_constraints["weight_decay"],
+        "effect_model": [HasMethods(["fit", "predict"]), None],
     }
 
     effect_widths: Sequence[int] = (50, 50)
     effect_weight_decay: str | float | Sequence[float] = "auto"
+    effect_model: Any = None
 
     def _has_second_stage(self) -> bool:
         return True
@@ -62,6 +69,25 @@ class TwoStageLearner(TLearner):
     @abstractmethod
     def _targets(self, rows: StageRows) -> np.ndarray:
         """Compute what the network for effects is trained on, shape (n, n_columns)."""
+
+    def _regression(self, rows: StageRows) -> tuple[np.ndarray, np.ndarray]:
+        """Compute targets and row weights of ``effect_model``, each of shape (n, n_effects)."""
+        targets = self._targets(rows)
+        return targets, np.ones_like(targets)
+
+    def _fit_effect(
+        self, stage: FirstStage, task: EffectTask, columns: np.ndarray | None
+    ) -> ThetaNet:
+        if self.effect_model is None:
+            return super()._fit_effect(stage, task, columns)
+        cross_fit = stage.cross_fit if columns is None else stage.cross_fit.on_columns(columns)
+        found = [(rows, *self._regression(own)) for rows, own in stage.second_stage()]
+        rows, targets, weights = zip(*found, strict=True)
+        settings = self.effect_model, task.n_heads, self.n_jobs
+        models = EffectModels(cross_fit, targets, weights, rows, *settings)
+        cells = np.tile(task.cells, (cross_fit.n_members, 1, 1))
+        inner = Affine(np.zeros((len(cells), cells.shape[2])), cells)
+        return self._effect_net(models, inner, columns)
 
     def _effect_task(self, has_modifiers: bool) -> EffectTask:
         n_effects = len(self._effect_cells())

@@ -11,11 +11,10 @@ import numpy as np
 from torch import Tensor
 
 from sklcausal._draws import Batch
-from sklcausal._ensemble import Predictor, Recipe, Start
-from sklcausal._first_stage import FirstStage
+from sklcausal._ensemble import Predictor
+from sklcausal._first_stage import ArmNet, FirstStage
 from sklcausal._objective import Objective, half_squares
 from sklcausal._second_stage import EffectTask, StageRows
-from sklcausal.inference._nuisance import PropensityNet
 from sklcausal.inference._theta_net import ThetaNet
 from sklcausal.meta._two_stage import TwoStageLearner
 from sklcausal.nn._outputs import Outputs
@@ -29,43 +28,19 @@ class BlendedEnsemble(Predictor):
     ----------
     ensemble : Predictor
         Whose outputs are the effects among the arms, then those among the control.
-    propensity : PropensityNet
+    propensity : PropensityNet or ModelPropensity
         Of as many members.
     control : int
         Code of the control.
     """
 
-    def __init__(self, ensemble: Predictor, propensity: PropensityNet, control: int):
+    def __init__(self, ensemble: Predictor, propensity: ArmNet, control: int):
         self.ensemble, self.propensity, self.control = ensemble, propensity, control
-
-    @property
-    def recipe(self) -> Recipe:
-        """Name of the networks that are blended."""
-        return self.ensemble.recipe
-
-    @property
-    def start(self) -> Start:
-        """Where their outputs start."""
-        return self.ensemble.start
 
     @property
     def n_members(self) -> int:
         """Number of members."""
         return self.ensemble.n_members
-
-    def seen_as(self, recipe: Recipe, n_outputs: int) -> Predictor:
-        """Return a predictor with the weights of the networks that are blended.
-
-        Parameters
-        ----------
-        recipe : Recipe
-        n_outputs : int
-
-        Returns
-        -------
-        Predictor
-        """
-        return self.ensemble.seen_as(recipe, n_outputs)
 
     def importance(self, n_features: int) -> np.ndarray:
         """Return how far each member's gates let each column of X through.
@@ -198,6 +173,12 @@ class XLearner(TwoStageLearner):
         # one network for the effect among an arm's rows, and one among those of the control
         return replace(task, n_heads=2 * task.n_heads, objective=Objective(self._apart))
 
+    def _regression(self, rows: StageRows) -> tuple[np.ndarray, np.ndarray]:
+        targets = self._targets(rows)
+        is_control = (rows.t == rows.control)[:, None]
+        apart = [np.where(is_control == part, targets, np.nan) for part in (False, True)]
+        return np.hstack(apart), np.ones((len(targets), 2 * targets.shape[1]))
+
     def _apart(self, out: Outputs, batch: Batch) -> Tensor:
         """Train the first half of the outputs on rows of the arms, the second on the control's."""
         of_arms, of_control = out.theta.chunk(2, dim=-1)
@@ -208,9 +189,6 @@ class XLearner(TwoStageLearner):
         self, stage: FirstStage, task: EffectTask, columns: np.ndarray | None
     ) -> ThetaNet:
         net = super()._fit_effect(stage, task, columns)
-        law = stage.nuisances.law_net
-        if not isinstance(law, PropensityNet):
-            law = stage.fit_propensity()
         schema = self.contrasts_.treatments
-        blended = BlendedEnsemble(net.ensemble, law, schema.control)
+        blended = BlendedEnsemble(net.ensemble, stage.arm_net(net), schema.control)
         return replace(net, ensemble=blended)

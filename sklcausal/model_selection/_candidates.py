@@ -15,7 +15,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 
 from sklcausal._encoding import Outcomes, Treatments
-from sklcausal._evaluation._nuisances import seeded
+from sklcausal._sklearn_models import seeded
 from sklcausal.exceptions import TargetError
 from sklcausal.targets import pack_targets
 from sklcausal.utils._final_step import final_step, inner_of, name_weight, transform_to_final

@@ -17,7 +17,7 @@ from sklcausal.inference._effect_projection import MIN_ARM_ROWS, N_DRAWS, _large
 from sklcausal.inference._engine import Engine
 from sklcausal.inference._groups import Groups
 from sklcausal.inference._projection import ROWS_PER_REGRESSOR, Projection, plan_features
-from sklcausal.inference._splines import KNOTS, AdditiveSplines, natural_cubic
+from sklcausal.inference._splines import AdditiveSplines, explained_by_columns
 from sklcausal.inference._targets import MeanContrast
 
 CHUNK = 16_384
@@ -76,16 +76,7 @@ class Stacked:
 def _importance(stacked: Stacked, X: np.ndarray) -> np.ndarray:
     """Rank columns: effects, then mean outcomes, then X by how well each explains the effects."""
     effect = stacked.effect.reshape(len(X), -1)
-    effect = effect - effect.mean(axis=0)
-    total = (effect**2).sum()
-    found = np.zeros(X.shape[1])
-    for j, x in enumerate(X.T):
-        knots = np.unique(np.quantile(x, KNOTS[3]))
-        basis = natural_cubic(x - x.mean(), knots - x.mean())
-        basis = basis - basis.mean(axis=0)
-        if total and np.ptp(x):
-            fitted = basis @ np.linalg.lstsq(basis, effect, rcond=None)[0]
-            found[j] = (fitted**2).sum() / total
+    found = explained_by_columns(X, effect)
     first = [np.full(effect.shape[1], 3.0), np.full(stacked.mean.shape[2], 2.0)]
     return np.concatenate([*first, found])
 

@@ -15,11 +15,12 @@ from sklearn.utils import Bunch
 from sklcausal._encoding import Outcomes
 from sklcausal._evaluation._cv import check_folds
 from sklcausal._evaluation._judged import read_packed_nuisances
-from sklcausal._evaluation._nuisances import BOOSTING, cross_fit_nuisances, fit_weighted, seeded
+from sklcausal._evaluation._nuisances import BOOSTING, cross_fit_nuisances
 from sklcausal._evaluation._scores import arm_scores, contrast_scores, partial_out
 from sklcausal._evaluation._study import Study
 from sklcausal._folds import assign_folds
 from sklcausal._models import PotentialOutcomes
+from sklcausal._sklearn_models import fit_weighted, seeded
 from sklcausal.exceptions import TargetError
 from sklcausal.inference._engine import Engine
 from sklcausal.inference._hessian import LawHessian

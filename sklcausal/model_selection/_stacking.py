@@ -74,6 +74,12 @@ class EffectStacking(StackResults):
         Smallest probability that is divided by.
     n_jobs : int or None, default=None
         Processes that fit candidates, through joblib.
+    n_features_interval : 'auto' or int, default='auto'
+        Most features on which the scores are projected for `effect_interval`, where there are two
+        arms and one outcome; small arms allow fewer, more arms and outcomes get more. 'auto' takes
+        40 at 2,000 rows, more or fewer with the cube root of the rows.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the folds, and of candidates and models without a seed of their own.
     treatment_type : {'auto', 'discrete'}, default='auto'
         What T is. 'auto' reads strings, bools and at most 10 integer values as arms, and refuses
         anything else.
@@ -84,12 +90,6 @@ class EffectStacking(StackResults):
         first in sorted order.
     outcome : {'auto', 'continuous', 'binary', 'count'} or sequence, default='auto'
         Kind of the outcome, or of each column of y, as in the other estimators.
-    n_features_interval : 'auto' or int, default='auto'
-        Most features on which the scores are projected for `effect_interval`, where there are two
-        arms and one outcome; small arms allow fewer, more arms and outcomes get more. 'auto' takes
-        40 at 2,000 rows, more or fewer with the cube root of the rows.
-    random_state : int, RandomState instance or None, default=None
-        Seed of the folds, and of candidates and models without a seed of their own.
 
     Attributes
     ----------

@@ -15,7 +15,8 @@ from torch.nn import functional as F
 
 from sklcausal._cross_fit import CrossFit
 from sklcausal._draws import Batch
-from sklcausal._ensemble import Recipe
+from sklcausal._ensemble import Ensemble, Recipe
+from sklcausal._fit_data import FitData
 from sklcausal._objective import Penalty
 from sklcausal.inference._representer import RepresenterNet
 from sklcausal.inference._theta_net import ThetaNet
@@ -199,7 +200,8 @@ class RieszNet(TARNet):
         moved = out._replace(theta=out.theta + body.epsilon * step)
         return total + self.targeted_weight * self._outcome_loss(moved, batch)
 
-    def _law_net(self, net: ThetaNet, cross_fit: CrossFit) -> RepresenterNet:
+    def _law_net(self, data: FitData, net: ThetaNet, cross_fit: CrossFit) -> RepresenterNet:
+        assert isinstance(net.ensemble, Ensemble)
         view = Recipe(RepresenterView, net.ensemble.recipe.arguments)
         n_arms = self.contrasts_.treatments.n_arms
         return RepresenterNet(net.ensemble.seen_as(view, n_arms), cross_fit, self.propensity_clip)

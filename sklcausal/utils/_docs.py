@@ -88,7 +88,16 @@ n_chunks : int, default=10
 spectral_norm : bool, default=False
     Whether weights of the hypernetwork are divided by their largest singular value.
 hyper_dropout : float, default=0.05
-    Rate of dropout in the hypernetwork."""
+    Rate of dropout in the hypernetwork.
+outcome_model : regressor or None, default=None
+    Scikit-learn model of the outcomes in place of networks, or a classifier where all outcomes
+    are binary. It is fitted to what each member may see; None trains networks.
+propensity_model : classifier or None, default=None
+    Scikit-learn model of the arms with ``predict_proba``; None trains networks.
+effect_model : regressor or None, default=None
+    Scikit-learn model of the effects; None trains networks.
+n_jobs : int or None, default=None
+    Processes that fit scikit-learn models, through joblib."""
 
 SHARED_ATTRIBUTES = """\
 treatments_ : ndarray of shape (n_arms,) or None
@@ -160,8 +169,9 @@ def shared_docs(cls: C) -> C:
     signature = inspect.signature(init)
     parts = re.split(r"\n(?=\w)", SHARED_PARAMETERS)
     known = {part.split(" : ")[0]: part for part in parts}
-    shared = [known[name] for name in signature.parameters if name in known]
     text = inspect.cleandoc(cls.__doc__ or "")
+    known = known if "{shared_parameters}" in text else {}
+    shared = [known[name] for name in signature.parameters if name in known]
     text = text.replace("{shared_parameters}", "\n".join(shared))
     text = text.replace("{shared_attributes}", SHARED_ATTRIBUTES)
     text = text.replace("{shared_identification}", SHARED_IDENTIFICATION)
