@@ -176,6 +176,10 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         low, high = np.split(self._means(X, contrast.points), 2, axis=1)
         return high - low
 
+    def _contrast(self, T0: Any, T1: Any, n: int, has_interval: bool = False) -> Contrast:
+        """Read which treatments are compared in n rows, perhaps with an interval."""
+        return self.contrasts_.by_row(T0, T1, n)
+
     @abstractmethod
     def _interval(
         self, X: np.ndarray, contrast: Contrast, alpha: float, simultaneous: bool
@@ -209,7 +213,7 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         check_is_fitted(self)
         check_same_index(X=X, T0=T0, T1=T1)
         X = validate_X(self, X, reset=False)
-        effect = self._shape(self._effect(X, self.contrasts_.by_row(T0, T1, len(X))))
+        effect = self._shape(self._effect(X, self._contrast(T0, T1, len(X))))
         return np.clip(effect, *self._limits())
 
     def effect_interval(
@@ -257,7 +261,7 @@ class BaseEffectEstimator(BaseEstimator, metaclass=ABCMeta):
         _check_alpha(alpha)
         check_same_index(X=X, T0=T0, T1=T1)
         X = validate_X(self, X, reset=False)
-        contrast = self.contrasts_.by_row(T0, T1, len(X))
+        contrast = self._contrast(T0, T1, len(X), has_interval=True)
         if simultaneous and len(contrast.points) > 1:
             raise ValueError("`simultaneous=True` takes one T0 and T1 for all rows, got arrays")
         low, high = (self._shape(b) for b in self._interval(X, contrast, alpha, simultaneous))

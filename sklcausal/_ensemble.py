@@ -246,20 +246,20 @@ class Ensemble(Predictor):
         """
         return {name: value.cpu().numpy() for name, value in self.module.state_dict().items()}
 
-    def seen_as(self, recipe: Recipe, n_outputs: int) -> Ensemble:
-        """Return a predictor with the same weights and other outputs, which start at 0.
+    def seen_as(self, recipe: Recipe, start: Start) -> Ensemble:
+        """Return a predictor with the same weights and other outputs.
 
         Parameters
         ----------
         recipe : Recipe
             Of a network with parameters of the same names and shapes.
-        n_outputs : int
+        start : Start
+            Of all members.
 
         Returns
         -------
         Ensemble
         """
-        start = Start(np.zeros((self.n_members, n_outputs)))
         common = self.encoding, self.centre, start, self.weights(), self.device
         return Ensemble(recipe, *common)
 

@@ -135,6 +135,10 @@ class BaseThetaEstimator(ThetaResults):
         """Return what is added to the loss in training, a function as in `Objective`."""
         return None
 
+    def _move(self, start: Start) -> Start:
+        """Say how outputs of the network move theta from where it starts."""
+        return start
+
     def _law_net(self, data: FitData, net: ThetaNet, cross_fit: CrossFit) -> LawNet | None:
         """Say how the treatment is taken given x, out-of-fold; None trains networks for it."""
         return None
@@ -288,13 +292,15 @@ class BaseThetaEstimator(ThetaResults):
             data.y,
             data.t,
             standardise=model.standardises(),
-            start=lambda rows: Start(*model.anchor(data.y[rows], data.t[rows], weight[rows])),
+            start=lambda rows: self._move(
+                Start(*model.anchor(data.y[rows], data.t[rows], weight[rows]))
+            ),
             candidates=candidates,
             label=type(self).__name__,
         )
         inner = Affine.of(model, self.units_.relative(trained.units))
         outer = Affine.of(model, self.units_.alone())
-        return ThetaNet(trained.ensemble, model, inner, outer), trained
+        return ThetaNet(trained.ensemble, model, inner, outer, None, trained.units), trained
 
     # -- inference ------------------------------------------------------------------------
 

@@ -4,17 +4,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+import numpy as np
+from sklearn.base import clone
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklcausal._ensemble import Recipe
+from sklcausal._contrasts import Contrast, Contrasts
+from sklcausal._ensemble import Ensemble, Recipe, Start
+from sklcausal.exceptions import IntervalNotAvailableError, TargetError
+from sklcausal.hyper._arm_features import ArmFeatures
+from sklcausal.inference._theta_net import ThetaNet
+from sklcausal.inference._units import Affine
 from sklcausal.nn._generated import GeneratedHeads
 from sklcausal.nn._hyper_network import GENERATIONS
 from sklcausal.nn._layers import check_widths
+
+if TYPE_CHECKING:
+    from sklcausal.base import BaseThetaEstimator as _Estimator
+else:
+    _Estimator = object
 
 E = TypeVar("E", bound="HyperWeights")
 
@@ -38,7 +50,7 @@ PAPER: dict[str, Any] = {
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class HyperWeights:
+class HyperWeights(_Estimator):
     """Make the weights of an estimator's heads by a hypernetwork.
 
     Stands before the estimator among the bases of a class, and changes nothing else: layers that
@@ -58,9 +70,11 @@ class HyperWeights:
         "n_chunks": [Interval(Integral, 1, None, closed="left")],
         "spectral_norm": ["boolean"],
         "hyper_dropout": [Interval(Real, 0, 1, closed="left")],
+        "arm_features": [Mapping, None],
     }
     # sizes of the published runs, beside what all have in common
     _paper_sizes: ClassVar[dict[str, Any]] = {}
+    _has_heads_of_arms: ClassVar[bool] = True
 
     generation: str = "chunked"
     embedding_dim: int = 8
@@ -68,6 +82,7 @@ class HyperWeights:
     n_chunks: int = 10
     spectral_norm: bool = False
     hyper_dropout: float = 0.05
+    arm_features: Mapping[Any, Any] | None = None
 
     @classmethod
     def from_paper(cls: type[E], **params: Any) -> E:
@@ -89,10 +104,15 @@ class HyperWeights:
         return cls(**{**PAPER, **cls._paper_sizes, **params})
 
     def _recipe(self, n_heads: int, n_outcomes: int) -> Recipe:
-        plain: Recipe = super()._recipe(n_heads, n_outcomes)  # type: ignore[misc]
+        plain = super()._recipe(n_heads, n_outcomes)  # type: ignore[safe-super]
+        features = self._read_features()
+        own = None
+        if features is not None:
+            own = np.vstack([features.seen, features.unseen])[:n_heads]
         arguments = {
             "body": plain.body,
             "body_arguments": plain.arguments,
+            "features": own,
             "generation": self.generation,
             "embedding_dim": self.embedding_dim,
             "widths": check_widths(self.hyper_widths, "hyper_widths"),
@@ -101,3 +121,59 @@ class HyperWeights:
             "dropout": self.hyper_dropout,
         }
         return Recipe(GeneratedHeads, arguments, plain.shared_head)
+
+    # -- arms that nobody received ------------------------------------------------------------
+
+    def _read_features(self) -> ArmFeatures | None:
+        if self.arm_features is None:
+            return None
+        if not self._has_heads_of_arms:
+            raise ValueError(
+                f"`arm_features` must be None for {type(self).__name__}, where the hypernetwork "
+                "does not make all that belongs to an arm, and only that, got "
+                f"{self.arm_features!r}; use HyperTLearner or HyperTARNet"
+            )
+        return ArmFeatures.read(self.arm_features, self.contrasts_.treatments)
+
+    def _contrast(self, T0: Any, T1: Any, n: int, has_interval: bool = False) -> Contrast:
+        features = self._read_features()
+        given = [v for value in (T0, T1) if value is not None for v in np.ravel(value).tolist()]
+        unseen = [] if features is None else [v for v in features.labels if v in given]
+        if features is None or not unseen:
+            return super()._contrast(T0, T1, n, has_interval)
+        if has_interval:
+            raise IntervalNotAvailableError(
+                f"`effect_interval` needs people who received the arm, got {unseen[0]!r}, which "
+                "nobody did; `effect` predicts it from its features"
+            )
+        if self.effect_net_ is not self.theta_net_:
+            raise TargetError(
+                f"`T0` and `T1` must be one of {self.contrasts_.treatments.labels}, got "
+                f"{unseen[0]!r}: {type(self).__name__} learns effects of arms that were received "
+                "only; HyperTLearner and HyperTARNet predict others from their features"
+            )
+        schema = features.extend(self.contrasts_.treatments)
+        return Contrasts(schema, None).by_row(T0, T1, n)
+
+    def _effect(self, X: np.ndarray, contrast: Contrast) -> np.ndarray:
+        features, schema = self._read_features(), self.contrasts_.treatments
+        if features is None or contrast.points.max() < schema.n_arms:
+            return super()._effect(X, contrast)
+        net = self._extended_net(features)
+        low, high = np.split(self._means_of(net, X, contrast.points), 2, axis=1)
+        return self._finite(high - low)
+
+    def _extended_net(self, features: ArmFeatures) -> ThetaNet:
+        """Let the hypernetwork make heads for arms that nobody received, too."""
+        schema = features.extend(self.contrasts_.treatments)
+        model = clone(self.model_).setup(schema, self.outcomes_)
+        ensemble = self.theta_net_.ensemble
+        assert isinstance(ensemble, Ensemble)
+        n_outcomes = model.n_params_ // model.n_heads_
+        more = np.tile(ensemble.start.constant[:, :n_outcomes], (1, len(features.labels)))
+        start = Start(np.hstack([ensemble.start.constant, more]))
+        recipe = self._recipe(model.n_heads_, n_outcomes)
+        extended = ensemble.seen_as(recipe, start)
+        assert self.theta_net_.units is not None
+        inner = Affine.of(model, self.units_.relative(self.theta_net_.units))
+        return ThetaNet(extended, model, inner, Affine.of(model, self.units_.alone()))

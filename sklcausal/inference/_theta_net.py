@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from sklcausal._ensemble import Predictor
-from sklcausal._models._base import StructuralModel
+from sklcausal._models._base import StructuralModel, Units
 from sklcausal.inference._units import Affine
 
 
@@ -30,6 +30,8 @@ class ThetaNet:
         Of one member: from the units of the engine to outcome units.
     columns : ndarray of int or None
         Columns of X that the networks read; None for all.
+    units : Units or None
+        Of each member's training; None for networks of effects.
     """
 
     ensemble: Predictor
@@ -37,6 +39,7 @@ class ThetaNet:
     inner: Affine
     outer: Affine
     columns: np.ndarray | None = None
+    units: Units | None = None
 
     @property
     def decode(self) -> Affine:

@@ -54,7 +54,7 @@ class NuisanceModels(BaseThetaEstimator):
         units = Units(np.zeros(shape), np.ones(shape), none, none)
         inner = Affine.of(self.model_, self.units_.relative(units))
         outer = Affine.of(self.model_, self.units_.alone())
-        net = ThetaNet(models, self.model_, inner, outer)
+        net = ThetaNet(models, self.model_, inner, outer, None, units)
         return net, Trained(models, units, NO_CANDIDATE, [])
 
     def _law_net(self, data: FitData, net: ThetaNet, cross_fit: CrossFit) -> LawNet | None:

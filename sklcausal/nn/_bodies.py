@@ -148,9 +148,11 @@ class ArmHeadMLP(MultiHeadMLP):
     n_in : int
         Number of inputs.
     n_heads : int
-        Number of arms, each with a head.
+        Number of heads of outcomes, one for each arm.
     n_out : int
         Outputs of each head.
+    n_arms : int
+        Number of arms that are told apart.
     arm_widths : sequence of int
         Hidden layers of the head for the arms.
     trunk_widths : sequence of int, default=()
@@ -168,6 +170,7 @@ class ArmHeadMLP(MultiHeadMLP):
         *,
         n_heads: int,
         n_out: int,
+        n_arms: int,
         arm_widths: Sequence[int],
         trunk_widths: Sequence[int] = (),
         head_widths: Sequence[int] = (),
@@ -182,7 +185,7 @@ class ArmHeadMLP(MultiHeadMLP):
             head_widths=head_widths,
             activation=activation,
         )
-        self.arm_head = ArmHead(n_members, self.trunk.n_out, arm_widths, n_heads, activation)
+        self.arm_head = ArmHead(n_members, self.trunk.n_out, arm_widths, n_arms, activation)
 
     def head_layers(self) -> list[HeadLayers]:
         """Return the layers that belong to heads, that for the arms last.

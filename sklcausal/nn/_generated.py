@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -79,8 +80,8 @@ class GeneratedHeads(nn.Module):
         The network. Its ``head_layers()`` returns a list of `HeadLayers`, the outcomes' first.
     body_arguments : dict
         What it is built with beside the numbers of members and inputs.
-    features : ndarray of shape (n_targets, n_features) or None, default=None
-        Of the targets, in the order of the heads; None learns an embedding of each.
+    features : ndarray of shape (n_heads, n_features) or None, default=None
+        Of the outcomes' heads; None learns an embedding of each.
     **arguments : object
         Of `HyperNetwork`.
     """
@@ -103,7 +104,7 @@ class GeneratedHeads(nn.Module):
         n_targets = sum(own.n_heads for own in self.heads)
         n_features = None
         if features is not None:
-            features = torch.as_tensor(features, dtype=torch.float32, device="cpu")
+            features = self._with_other_heads(np.asarray(features, dtype=float), n_targets)
             n_features = features.shape[1]
         self.register_buffer("features", features, persistent=False)
         # smaller heads take the beginning of a vector
@@ -115,6 +116,15 @@ class GeneratedHeads(nn.Module):
 
     shared_buffers = ("features",)
     features: Tensor | None
+
+    @staticmethod
+    def _with_other_heads(features: np.ndarray, n_targets: int) -> Tensor:
+        """Give heads that are no arm a feature of their own."""
+        others = np.eye(n_targets - len(features))
+        n_own = features.shape[1]
+        found = np.zeros((n_targets, n_own + len(others)))
+        found[: len(features), :n_own], found[len(features) :, n_own:] = features, others
+        return torch.as_tensor(found, dtype=torch.float32, device="cpu")
 
     def __getattr__(self, name: str) -> Any:
         # penalties call parts of the network, whoever made its weights

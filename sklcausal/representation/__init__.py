@@ -9,5 +9,6 @@ from sklcausal.representation._mitnet import MitNet
 from sklcausal.representation._riesznet import RieszNet
 from sklcausal.representation._snet import SNet
 from sklcausal.representation._tarnet import TARNet
+from sklcausal.representation._vcnet import VCNet
 
-__all__ = ["CFRNet", "DragonNet", "FlexTENet", "MitNet", "RieszNet", "SNet", "TARNet"]
+__all__ = ["CFRNet", "DragonNet", "FlexTENet", "MitNet", "RieszNet", "SNet", "TARNet", "VCNet"]

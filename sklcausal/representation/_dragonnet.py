@@ -39,7 +39,7 @@ class DragonNetModule(ArmHeadMLP):
 
     def __init__(self, n_members: int, n_in: int, **arguments: Any):
         super().__init__(n_members, n_in, **arguments)
-        n_outputs = arguments["n_heads"] * arguments["n_out"]
+        n_outputs = arguments["n_arms"] * arguments["n_out"]
         at: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}
         self.epsilon = nn.Parameter(torch.zeros(n_members, 1, n_outputs, **at))
 
@@ -134,7 +134,8 @@ class DragonNet(TARNet):
     def _recipe(self, n_heads: int, n_outcomes: int) -> Recipe:
         plain = super()._recipe(n_heads, n_outcomes)
         widths = check_widths(self.propensity_widths, "propensity_widths")
-        return Recipe(DragonNetModule, {**plain.arguments, "arm_widths": widths})
+        own = {"arm_widths": widths, "n_arms": self.contrasts_.treatments.n_arms}
+        return Recipe(DragonNetModule, {**plain.arguments, **own})
 
     def _penalty(self) -> Penalty | None:
         return self._propensity_losses

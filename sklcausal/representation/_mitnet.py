@@ -113,7 +113,8 @@ class MitNet(TARNet):
     def _recipe(self, n_heads: int, n_outcomes: int) -> Recipe:
         plain = super()._recipe(n_heads, n_outcomes)
         widths = check_widths(self.propensity_widths, "propensity_widths")
-        return Recipe(ArmHeadMLP, {**plain.arguments, "arm_widths": widths})
+        own = {"arm_widths": widths, "n_arms": self.contrasts_.treatments.n_arms}
+        return Recipe(ArmHeadMLP, {**plain.arguments, **own})
 
     def _penalty(self) -> Penalty | None:
         return self._adversary_loss if self.propensity_weight else None

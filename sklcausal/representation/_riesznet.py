@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ from torch.nn import functional as F
 
 from sklcausal._cross_fit import CrossFit
 from sklcausal._draws import Batch
-from sklcausal._ensemble import Ensemble, Recipe
+from sklcausal._ensemble import Ensemble, Recipe, Start
 from sklcausal._fit_data import FitData
 from sklcausal._objective import Penalty
 from sklcausal.inference._representer import RepresenterNet
@@ -203,5 +204,5 @@ class RieszNet(TARNet):
     def _law_net(self, data: FitData, net: ThetaNet, cross_fit: CrossFit) -> RepresenterNet:
         assert isinstance(net.ensemble, Ensemble)
         view = Recipe(RepresenterView, net.ensemble.recipe.arguments)
-        n_arms = self.contrasts_.treatments.n_arms
-        return RepresenterNet(net.ensemble.seen_as(view, n_arms), cross_fit, self.propensity_clip)
+        start = Start(np.zeros((net.ensemble.n_members, self.contrasts_.treatments.n_arms)))
+        return RepresenterNet(net.ensemble.seen_as(view, start), cross_fit, self.propensity_clip)

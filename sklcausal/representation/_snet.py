@@ -32,9 +32,11 @@ class SNetModule(nn.Module):
     n_members : int
     n_in : int
     n_heads : int
-        Number of arms.
+        Number of heads of outcomes, one for each arm.
     n_out : int
         Outcomes of each arm.
+    n_arms : int
+        Number of arms that are told apart.
     shared_widths, private_widths, head_widths, arm_widths : sequence of int
     activation : str
     """
@@ -46,6 +48,7 @@ class SNetModule(nn.Module):
         *,
         n_heads: int,
         n_out: int,
+        n_arms: int,
         shared_widths: Sequence[int],
         private_widths: Sequence[int],
         head_widths: Sequence[int],
@@ -62,7 +65,7 @@ class SNetModule(nn.Module):
         self.heads = MemberMLP(n_members, n_read, head_widths, activation, n_heads)
         self.last = MemberLinear(n_members, self.heads.n_out, n_out, n_heads)
         n_read = self.confounders.n_out + self.treatment.n_out
-        self.arm_head = ArmHead(n_members, n_read, arm_widths, n_heads, activation)
+        self.arm_head = ArmHead(n_members, n_read, arm_widths, n_arms, activation)
 
     def head_layers(self) -> list[HeadLayers]:
         """Return the layers behind the representations.
@@ -203,6 +206,7 @@ class SNet(BaseThetaEstimator):
         arguments = {
             "n_heads": n_heads,
             "n_out": n_outcomes,
+            "n_arms": self.contrasts_.treatments.n_arms,
             "shared_widths": check_widths(self.shared_widths, "shared_widths", at_least=1),
             "private_widths": check_widths(self.private_widths, "private_widths", at_least=1),
             "head_widths": check_widths(self.head_widths, "head_widths"),

@@ -89,6 +89,10 @@ spectral_norm : bool, default=False
     Whether weights of the hypernetwork are divided by their largest singular value.
 hyper_dropout : float, default=0.05
     Rate of dropout in the hypernetwork.
+arm_features : mapping from label to number, or to several, or None, default=None
+    What describes each arm, such as its dose: embeddings are linear in that. It may hold arms
+    that nobody received, whose `effect` is predicted from their features; there is no interval
+    for them. None learns an embedding of every arm.
 outcome_model : regressor or None, default=None
     Scikit-learn model of the outcomes in place of networks, or a classifier where all outcomes
     are binary. It is fitted to what each member may see; None trains networks.
