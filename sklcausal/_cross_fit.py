@@ -279,6 +279,7 @@ class CrossFit:
         start: Callable[[np.ndarray], Start],
         candidates: Sequence[Candidate],
         label: str,
+        is_noisy: bool = False,
     ) -> Trained:
         """Train a network for every member.
 
@@ -299,6 +300,8 @@ class CrossFit:
             Settings to choose from.
         label : str
             Shown beside the progress bar.
+        is_noisy : bool, default=False
+            Whether a stronger decay is preferred where losses cannot tell.
 
         Returns
         -------
@@ -319,7 +322,8 @@ class CrossFit:
             self.options.device,
         )
         starts = Start.stack([start(member.train) for member in self.members])
-        task = Task(recipe, objective, self.X, self.centre, data, self.members, starts, label)
+        common = self.X, self.centre, data, self.members, starts
+        task = Task(recipe, objective, *common, label, is_noisy)
         ensemble, candidate, history = fit_ensemble(task, candidates, self.options)
         return Trained(ensemble, units, candidate, history)
 

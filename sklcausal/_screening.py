@@ -48,6 +48,9 @@ class Task:
         Of all members.
     label : str
         Shown beside the progress bar.
+    is_noisy : bool
+        Whether losses say so little that the strongest decay is taken which is no worse than the
+        best by more than the standard error of their difference.
     """
 
     recipe: Recipe
@@ -58,6 +61,7 @@ class Task:
     members: Sequence[MemberRows]
     start: Start
     label: str
+    is_noisy: bool = False
 
 
 class _Run:
@@ -97,10 +101,10 @@ class _Run:
         rows = max(len(m.train) for m in self.net.members_)
         return max(1, min(most, round(steps * self.net.batch_size / rows)))
 
-    def losses(self) -> dict[Candidate, float]:
-        """Average each candidate's best validation losses over the members."""
-        by_candidate = self.net.stopping_.best_loss.reshape(len(self.candidates), -1).mean(axis=1)
-        return dict(zip(self.candidates, by_candidate.tolist(), strict=True))
+    def losses(self) -> dict[Candidate, np.ndarray]:
+        """Return the best validation losses of each candidate's members."""
+        by_candidate = self.net.stopping_.best_loss.reshape(len(self.candidates), -1)
+        return dict(zip(self.candidates, by_candidate, strict=True))
 
     def keep(self, left: Sequence[Candidate]) -> None:
         stay = [self.candidates[k // self.n_members] in left for k in self.net.active_]
@@ -112,6 +116,34 @@ class _Run:
         own = slice(first, first + self.n_members)
         weights = {name: value[own] for name, value in self.net.best_state().items()}
         return Ensemble(task.recipe, self.encoding, task.centre, task.start, weights, device)
+
+
+def rank(losses: dict[Candidate, np.ndarray], is_noisy: bool) -> list[Candidate]:
+    """Sort candidates, the best first.
+
+    Parameters
+    ----------
+    losses : dict of Candidate to ndarray of shape (n_members,)
+    is_noisy : bool
+        Whether those that cannot be told from the best come first, the strongest decay first.
+
+    Returns
+    -------
+    list of Candidate
+    """
+    mean = {candidate: float(own.mean()) for candidate, own in losses.items()}
+    found = sorted(losses, key=mean.__getitem__)
+    n_members = len(losses[found[0]])
+    if not is_noisy or n_members < 2:
+        return found
+
+    def is_tied(candidate: Candidate) -> bool:
+        worse = losses[candidate] - losses[found[0]]
+        return bool(worse.mean() <= worse.std(ddof=1) / math.sqrt(n_members))
+
+    tied = [candidate for candidate in found if is_tied(candidate)]
+    strongest = sorted(tied, key=lambda candidate: -(candidate.weight_decay or 0.0))
+    return strongest + [candidate for candidate in found if candidate not in tied]
 
 
 def fit_ensemble(
@@ -148,7 +180,7 @@ def fit_ensemble(
                 due = min(run.epochs(steps, most), options.max_epochs)
                 run.net.run(due - run.net.epoch_)
         losses = {c: loss for run in runs for c, loss in run.losses().items() if c in left}
-        left = sorted(left, key=losses.__getitem__)[: max(1, math.ceil(share * len(left)))]
+        left = rank(losses, task.is_noisy)[: max(1, math.ceil(share * len(left)))]
         runs = [run for run in runs if set(run.candidates) & set(left)]
         for run in runs:
             run.keep(left)

@@ -367,6 +367,7 @@ class BaseThetaEstimator(ThetaResults):
             start=lambda rows: Start(np.zeros(task.n_heads * task.n_out)),
             candidates=self._effect_candidates(),
             label="effect",
+            is_noisy=True,
         )
         scale = trained.units.y_scale[:, task.units_of, None] * np.eye(len(task.units_of))
         shift = trained.units.y_loc[:, task.units_of] * task.is_centred

@@ -24,7 +24,7 @@ from sklcausal.nn import MultiHeadMLP
 from sklcausal.nn._layers import check_widths
 from sklcausal.utils._docs import shared_docs
 
-EFFECT_DECAYS = (1.0, 3.0, 10.0, 30.0)
+EFFECT_DECAYS = (1.0, 5.0, 25.0, 100.0)
 
 
 @shared_docs
@@ -41,7 +41,7 @@ class TwoStageLearner(TLearner):
     effect_widths : sequence of int, default=(50, 50)
         Units of the hidden layers of the network for effects, one for each arm but the control.
     effect_weight_decay : 'auto', float or sequence of float, default='auto'
-        As ``weight_decay``, of the network for effects; 'auto' tries 1, 3, 10 and 30, since
+        As ``weight_decay``, of the network for effects; 'auto' tries 1, 5, 25 and 100, since
         targets are noisy.
     widths : sequence of int, default=(50, 50, 50)
         Units of the hidden layers of each arm's outcome network.
