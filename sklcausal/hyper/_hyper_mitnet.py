@@ -26,7 +26,7 @@ class HyperMitNet(HyperWeights, MitNet):
     propensity_weight : float, default=1.0
         Weight of the cross-entropy of the arms.
     reversal_epochs : int, default=50
-        Epochs until the gradient is fully reversed, starting from none.
+        Epochs until the gradient is fully reversed, starting from a little.
     propensity_widths : sequence of int, default=(50,)
         Units of the hidden layers of the head for the arms.
     representation_widths : sequence of int, default=(50, 50)

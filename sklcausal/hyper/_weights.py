@@ -76,7 +76,7 @@ class HyperWeights(_Estimator):
     _paper_sizes: ClassVar[dict[str, Any]] = {}
     _has_heads_of_arms: ClassVar[bool] = True
 
-    generation: str = "chunked"
+    generation: str = "split"
     embedding_dim: int = 8
     hyper_widths: Sequence[int] = (100, 100)
     n_chunks: int = 10

@@ -24,9 +24,10 @@ def fluctuate(
     chance: np.ndarray,
     weight: np.ndarray,
 ) -> np.ndarray:
-    """Move parameters along the inverse of their chances until weighted residuals sum to zero.
+    """Shift the parameters of each arm until residuals over their chances sum to zero.
 
-    After that, the average of the influence values of an arm is the average of its outcomes.
+    After that, the average of the influence values of an arm is the average of its outcomes. The
+    chances weigh the loss and do not scale the shift, which a few small ones cannot upset then.
 
     Parameters
     ----------
@@ -50,7 +51,7 @@ def fluctuate(
     .. [1] van der Laan, Rubin, "Targeted maximum likelihood learning", International Journal of
        Biostatistics 2006, doi 10.2202/1557-4679.1043.
     """
-    along = 1 / chance
+    share = weight[:, None] / chance
     observed = np.tile(~np.isnan(y), theta.shape[1] // y.shape[1])
     tensors = torch.as_tensor(y, device="cpu"), torch.as_tensor(t, device="cpu")
     ones = torch.ones((1, len(t)), dtype=torch.float64, device="cpu")
@@ -58,11 +59,10 @@ def fluctuate(
         at = torch.as_tensor(theta, device="cpu")
         score = model.batch_score(*tensors, at).detach().numpy()
         hessian = expected_hessian(model, at, ones, tensors[1][None]).numpy() * observed
-        gradient = weight @ (along * score)
-        curvature = weight @ (along**2 * hessian)
-        move = along * (gradient / np.where(curvature > 0, curvature, 1.0))
+        gradient, curvature = (share * score).sum(axis=0), (share * hessian).sum(axis=0)
+        move = gradient / np.where(curvature > 0, curvature, 1.0)
         # under a link a full step may overshoot
-        move *= np.minimum(1, MAX_MOVE / np.maximum(np.abs(move).max(axis=0), 1e-300))
+        move = np.clip(move, -MAX_MOVE, MAX_MOVE)
         theta = theta - move
         if np.abs(move).max() < TOLERANCE * max(np.abs(theta).max(), 1.0):
             break

@@ -22,6 +22,9 @@ class RepresenterNet:
         Whose outputs are the logarithms of the weights.
     cross_fit : CrossFit
         Of the same members.
+    t : ndarray of int of shape (n_samples,)
+        Arms. The weights of the takers of an arm, each by a member that has not seen it, are
+        scaled to a mean of 1 over all rows, as those of an inverse propensity have.
     clip : float
         One over the largest weight.
 
@@ -33,14 +36,21 @@ class RepresenterNet:
         Not used, since nothing is trained here.
     """
 
-    def __init__(self, ensemble: Predictor, cross_fit: CrossFit, clip: float):
+    def __init__(self, ensemble: Predictor, cross_fit: CrossFit, t: np.ndarray, clip: float):
         self.ensemble, self.clip = ensemble, clip
         self.candidate_ = Candidate(None, 0.0)
-
-        def weights(k: int, rows: np.ndarray) -> np.ndarray:
-            return self._bounded(self.ensemble.member(k, cross_fit.X, rows)[0])
-
-        self.inverse_ = cross_fit.out_of_fold(weights)
+        raw = cross_fit.out_of_fold(lambda k, rows: ensemble.member(k, cross_fit.X, rows)[0])
+        nested = raw if cross_fit.is_nested else raw[None]
+        known = np.zeros(nested.shape[:2], dtype=bool)
+        for place in cross_fit.places:
+            known[place.entry, place.rows] = True
+        share = cross_fit.row_weight * known
+        share = share / share.sum(axis=1, keepdims=True)
+        received = t[:, None] == np.arange(nested.shape[2])
+        mean = (share[:, :, None] * received * np.exp(nested)).sum(axis=1, keepdims=True)
+        self.shift = -np.log(mean)
+        found = np.where(known[:, :, None], self._bounded(nested + self.shift), 0.0)
+        self.inverse_ = found if cross_fit.is_nested else found[0]
 
     def _bounded(self, logarithm: np.ndarray) -> np.ndarray:
         most = np.inf if self.clip == 0 else np.log(1 / self.clip)
@@ -78,7 +88,7 @@ class RepresenterNet:
         ndarray of shape (n, n_arms)
         """
         parts = [
-            _propensity(self._bounded(logarithm)).mean(axis=0)
+            _propensity(self._bounded(logarithm + self.shift[0])).mean(axis=0)
             for _, logarithm in self.ensemble.theta(X)
         ]
         return np.concatenate(parts)

@@ -72,9 +72,9 @@ class DragonNet(TARNet):
         Weight of targeted regularisation: the loss of outcomes after a step along the inverse
         propensity of the arm received, whose size is trained along, one for each arm.
     tmle : bool, default=False
-        Whether averages are targeted maximum likelihood estimates: out-of-fold outcomes take the
-        step that solves the estimating equation of every arm, so that an average is that of the
-        updated outcomes, which stay within their bounds.
+        Whether averages are targeted maximum likelihood estimates: out-of-fold outcomes of every
+        arm are shifted, in their link, until its estimating equation is solved, so that an average
+        is that of the updated outcomes, which stay within their bounds.
     propensity_widths : sequence of int, default=()
         Units of the hidden layers of the head for the arms; it is linear without any.
     representation_widths : sequence of int, default=(50, 50)

@@ -44,17 +44,17 @@ def reversal_at(epoch: int, n_epochs: int) -> float:
 @shared_docs
 @dataclass(kw_only=True, eq=False, repr=False)
 class MitNet(TARNet):
-    """Estimate effects with a shared representation that hides the arm.
+    """Estimate effects with a shared representation that is trained to hide the arm.
 
     A head learns to tell the arm from the representation, while the representation, whose
-    gradient is reversed, learns to keep it from that: their mutual information falls.
+    gradient is reversed, learns to keep it from that.
 
     Parameters
     ----------
     propensity_weight : float, default=1.0
         Weight of the cross-entropy of the arms.
     reversal_epochs : int, default=50
-        Epochs until the gradient is fully reversed, starting from none.
+        Epochs until the gradient is fully reversed, starting from a little.
     propensity_widths : sequence of int, default=(50,)
         Units of the hidden layers of the head for the arms.
     representation_widths : sequence of int, default=(50, 50)
@@ -76,8 +76,10 @@ class MitNet(TARNet):
     -----
     {shared_identification}
 
-    The cross-entropy of the arms is no part of the loss by which members stop and settings are
-    chosen.
+    A bound of the mutual information of arm and representation is pushed down. What this head
+    cannot tell another may: a wide representation fools the head more easily than it hides the
+    arm. The cross-entropy of the arms is no part of the loss by which members stop and
+    settings are chosen.
 
     References
     ----------

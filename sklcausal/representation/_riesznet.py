@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any, ClassVar
@@ -28,7 +29,7 @@ from sklcausal.representation._tarnet import TARNet
 from sklcausal.utils._docs import shared_docs
 
 LEAST_STEP = 0.01  # of the moving average of the arms' shares
-MOST_LOGARITHM = 5.0  # of a weight over the mean weight of its arm
+LEAST_RELATIVE = 0.01  # of a weight to the mean weight of its arm
 
 
 class RieszNetModule(MultiHeadMLP):
@@ -81,8 +82,26 @@ class RieszNetModule(MultiHeadMLP):
         self.n_seen = self.n_seen + 1
         self.share = torch.lerp(self.share, own, (1 / self.n_seen).clamp_min(LEAST_STEP))
 
+    def forward(self, z: Tensor) -> Outputs:
+        """Compute outcomes, and how representers compare with their means.
+
+        Parameters
+        ----------
+        z : Tensor of shape (n_members, n, n_in)
+
+        Returns
+        -------
+        Outputs
+            Whose representation holds `relative`, then the arms' shares.
+        """
+        out = super().forward(z)
+        assert out.representation is not None
+        relative = self.relative(out.representation)
+        share = self.share.expand_as(relative)
+        return out._replace(representation=torch.cat([relative, share], dim=-1))
+
     def relative(self, shared: Tensor) -> Tensor:
-        """Compute the logarithm of each arm's weight over the mean weight of the arm.
+        """Compute each arm's weight over the mean weight of the arm.
 
         Parameters
         ----------
@@ -92,7 +111,9 @@ class RieszNetModule(MultiHeadMLP):
         -------
         Tensor of shape (n_members, n, n_arms)
         """
-        return self.riesz(shared).clamp(-MOST_LOGARITHM, MOST_LOGARITHM)
+        # positive, and linear where it is large: its loss pulls at rows without takers of an arm
+        # as strongly as this grows
+        return F.softplus(self.riesz(shared)).clamp_min(LEAST_RELATIVE) / math.log(2)
 
 
 class RepresenterView(RieszNetModule):
@@ -110,7 +131,7 @@ class RepresenterView(RieszNetModule):
         Outputs
         """
         shared = self.trunk(z)
-        logarithm = self.relative(shared) - self.share.log()
+        logarithm = (self.relative(shared) / self.share).log()
         return Outputs(logarithm, shared.unsqueeze(2), shared)
 
 
@@ -150,7 +171,8 @@ class RieszNet(TARNet):
 
     Representers are at least 1 and at most one over ``propensity_clip``. The probabilities in
     ``propensity_`` are their inverses, scaled to sum to 1. Known propensities, given to ``fit``,
-    take their place. A result far from that of `TARNet` says that propensity network or
+    take their place. The loss of the representers is part of that by which members stop and
+    settings are chosen; the targeting step is not. A result far from that of `TARNet` says that propensity network or
     representers are wrong.
 
     References
@@ -184,25 +206,32 @@ class RieszNet(TARNet):
     def _recipe(self, n_heads: int, n_outcomes: int) -> Recipe:
         return Recipe(RieszNetModule, super()._recipe(n_heads, n_outcomes).arguments)
 
-    def _penalty(self) -> Penalty | None:
-        return self._riesz_losses
-
-    def _riesz_losses(self, module: Any, out: Outputs, batch: Batch, epoch: int) -> Tensor:
-        body = module.body
-        received = F.one_hot(batch.t, body.share.shape[-1]).to(out.theta.dtype)
-        body.follow_shares(received, batch.w)
-        relative = body.relative(out.representation).exp()
+    def _outcome_loss(self, out: Outputs, batch: Batch) -> Tensor:
         # E[alpha^2 - 2 m(W; alpha)] of each arm, in units of its mean weight, [1], eq. (4)
-        losses = (received * relative**2 / body.share - 2 * relative).sum(-1)
-        total = self.riesz_weight * batch.mean(losses)
-        if not self.targeted_weight:
-            return total
-        step = (relative / body.share).repeat_interleave(self.model_.n_outcomes_, dim=-1)
-        moved = out._replace(theta=out.theta + body.epsilon * step)
-        return total + self.targeted_weight * self._outcome_loss(moved, batch)
+        relative, share, received = self._read(out, batch)
+        losses = (received * relative**2 / share - 2 * relative).sum(-1)
+        return super()._outcome_loss(out, batch) + self.riesz_weight * batch.mean(losses)
+
+    def _read(self, out: Outputs, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        assert out.representation is not None
+        relative, share = out.representation.chunk(2, dim=-1)
+        received = F.one_hot(batch.t, share.shape[-1]).to(share.dtype)
+        return relative, share, received
+
+    def _penalty(self) -> Penalty | None:
+        return self._targeted_loss
+
+    def _targeted_loss(self, module: Any, out: Outputs, batch: Batch, epoch: int) -> Tensor:
+        relative, share, received = self._read(out, batch)
+        module.body.follow_shares(received, batch.w)
+        step = (relative / share).repeat_interleave(self.model_.n_outcomes_, dim=-1)
+        moved = out._replace(theta=out.theta + module.body.epsilon * step)
+        return self.targeted_weight * super()._outcome_loss(moved, batch)
 
     def _law_net(self, data: FitData, net: ThetaNet, cross_fit: CrossFit) -> RepresenterNet:
         assert isinstance(net.ensemble, Ensemble)
         view = Recipe(RepresenterView, net.ensemble.recipe.arguments)
         start = Start(np.zeros((net.ensemble.n_members, self.contrasts_.treatments.n_arms)))
-        return RepresenterNet(net.ensemble.seen_as(view, start), cross_fit, self.propensity_clip)
+        return RepresenterNet(
+            net.ensemble.seen_as(view, start), cross_fit, data.t, self.propensity_clip
+        )

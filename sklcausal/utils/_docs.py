@@ -75,10 +75,10 @@ verbose : int, default=0
     1 shows a progress bar with the loss and the remaining time.
 random_state : int, RandomState instance or None, default=None
     Seed of folds, initial weights and the order of rows.
-generation : {'all', 'split', 'chunked', 'layerwise'}, default='chunked'
+generation : {'all', 'split', 'chunked', 'layerwise'}, default='split'
     How the hypernetwork makes the weights of a head from its embedding: all at once, in two
     halves, in ``n_chunks`` pieces or layer by layer; pieces and layers have embeddings of their
-    own. Pieces need the fewest weights and the least time.
+    own. Pieces need the fewest weights.
 embedding_dim : int, default=8
     Length of an embedding.
 hyper_widths : sequence of int, default=(100, 100)
