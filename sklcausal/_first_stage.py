@@ -424,5 +424,12 @@ class FirstStage:
         control = self.data.treatments.control if is_arm else 0
         propensity = law.propensity if isinstance(law, ArmLaw) else None
         return StageRows(
-            self.data.y[rows], self.data.t[rows], control, means, psi, propensity, chance
+            self.data.y[rows],
+            self.data.t[rows],
+            control,
+            means,
+            psi,
+            self.cross_fit.row_weight[rows],
+            propensity,
+            chance,
         )

@@ -324,7 +324,8 @@ class ModelPropensity:
         -------
         ndarray of shape (n_members, n, n_arms)
         """
-        return np.stack([model.predict_proba(X) for model in self.models])
+        found = np.stack([model.predict_proba(X) for model in self.models])
+        return clip_propensity(found, self.clip)
 
     def law(self, units: EngineUnits, quadratic: bool, fold: int | None = None) -> ArmLaw:
         """Return what inference averages over.
@@ -355,4 +356,5 @@ class ModelPropensity:
         -------
         ndarray of shape (n, n_arms)
         """
-        return clip_propensity(self.by_member(X).mean(axis=0), self.clip)
+        found: np.ndarray = self.by_member(X).mean(axis=0)
+        return found

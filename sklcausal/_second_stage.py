@@ -28,6 +28,7 @@ class StageRows:
         Returns `mean`.
     psi_of : callable
         Returns `psi`.
+    weight : ndarray of shape (n,)
     propensity : ndarray of shape (n, n_arms) or None
         Of the arms; None for doses.
     chance : ndarray of shape (n, n_arms, n_outcomes) or None
@@ -39,6 +40,7 @@ class StageRows:
     control: int
     means_of: Callable[[], np.ndarray] = field(repr=False)
     psi_of: Callable[[], np.ndarray] = field(repr=False)
+    weight: np.ndarray
     propensity: np.ndarray | None = None
     chance: np.ndarray | None = None
 

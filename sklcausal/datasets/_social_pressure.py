@@ -79,6 +79,22 @@ def _parse(path: Path) -> dict[str, Any]:
     return {**arrays, "household": household}
 
 
+def _households(size: np.ndarray, T: np.ndarray) -> np.ndarray:
+    """Number the households, whose members stand one behind the other."""
+    found, start, number = np.empty(len(size), dtype=np.int64), 0, 0
+    sizes = size.astype(int).tolist()
+    while start < len(found):
+        own = slice(start, start + sizes[start])
+        if np.ptp(size[own]) or np.ptp(T[own]) or own.stop > len(found):
+            raise ValueError(
+                "the rows of a household must stand together, with its size and one arm, got "
+                f"others from row {start}"
+            )
+        found[own] = number
+        start, number = own.stop, number + 1
+    return found
+
+
 @validate_params(dict(FETCH_CONSTRAINTS), prefer_skip_nested_validation=True)
 def fetch_social_pressure(
     *,
@@ -113,9 +129,9 @@ def fetch_social_pressure(
             Arm, 0 (control) to 4.
         y : ndarray of shape (344084,)
             1 if the person voted.
-        household : ndarray of shape (344084,) or None
-            Label of the household, the unit that was randomised; None where the file
-            has none.
+        household : ndarray of shape (344084,)
+            Label of the household, the unit that was randomised. Where the file has
+            none, rows tell: those of a household stand together, and hold its size.
         feature_names : list of str
             Names of the columns of X.
         is_categorical : ndarray of shape (9,)
@@ -146,7 +162,7 @@ def fetch_social_pressure(
     Notes
     -----
     Households were randomised, not people: standard errors that ignore this are too
-    small. Pass ``household`` as the clusters where it is there.
+    small. Pass ``household`` as the clusters.
 
     References
     ----------
@@ -174,12 +190,15 @@ def fetch_social_pressure(
                 f"from {_ADDRESS}",
             )
         arrays = _parse(path)
+    household = arrays.get("household")
+    if household is None:
+        household = _households(arrays["X"][:, _FEATURES.index("hh_size")], arrays["T"])
     return make_bunch(
         arrays["X"],
         arrays["T"],
         arrays["y"],
         return_X_T_y=return_X_T_y,
-        household=arrays.get("household"),
+        household=household,
         feature_names=list(_FEATURES),
         is_categorical=np.isin(_FEATURES, _CATEGORICAL),
         treatment_names=list(_ARMS),

@@ -149,7 +149,7 @@ class PropensityNet:
         for _, logits in self.ensemble.theta(X):
             scaled = logits.astype(float) / self.temperature_[:, None, None]
             out.append(softmax(scaled, axis=2))
-        return np.concatenate(out, axis=1)
+        return clip_propensity(np.concatenate(out, axis=1), self.clip)
 
     def _temperatures(self, cross_fit: CrossFit, t: np.ndarray) -> np.ndarray:
         found = np.ones(cross_fit.n_members)
@@ -192,7 +192,8 @@ class PropensityNet:
         -------
         ndarray of shape (n, n_arms)
         """
-        return clip_propensity(self.by_member(X).mean(axis=0), self.clip)
+        found: np.ndarray = self.by_member(X).mean(axis=0)
+        return found
 
 
 class ObservationNet:

@@ -69,6 +69,8 @@ class PWLearner(TwoStageLearner):
         share = rows.received()[:, :, None] / rows.propensity[:, :, None]
         if rows.chance is not None:
             share = share / rows.chance
-        centred = rows.y - np.nanmean(rows.y, axis=0)
+        weight = rows.weight[:, None] * ~np.isnan(rows.y)
+        centre = (weight * np.nan_to_num(rows.y)).sum(axis=0) / weight.sum(axis=0)
+        centred = rows.y - centre
         scores = share * np.nan_to_num(centred)[:, None]
         return rows.against_control(scores).reshape(len(rows.y), -1)

@@ -239,6 +239,7 @@ PENALTIES = [
     (DragonNet, "targeted_weight"),
     (FlexTENet, "orthogonal_weight"),
     (MitNet, "propensity_weight"),
+    (RieszNet, "riesz_weight"),
     (RieszNet, "targeted_weight"),
     (SNet, "orthogonal_weight"),
     (SNet, "propensity_weight"),
