@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -18,18 +17,19 @@ from sklcausal._cross_fit import CrossFit
 from sklcausal._fit_data import FitData
 from sklcausal._model_nuisances import ModelPropensity
 from sklcausal._models import StructuralModel
-from sklcausal._models._checks import follows_from_mean
 from sklcausal._screening import Candidate
 from sklcausal._second_stage import StageRows
-from sklcausal.exceptions import IntervalNotAvailableError, ModelError
+from sklcausal.exceptions import IntervalNotAvailableError
 from sklcausal.inference._balance import weigh_rows
 from sklcausal.inference._calibration import calibrate
+from sklcausal.inference._dose_law import marginal_law
 from sklcausal.inference._dose_net import MomentNet
 from sklcausal.inference._engine import Engine
 from sklcausal.inference._fluctuation import fluctuate
 from sklcausal.inference._hessian import GivenHessian, Hessian, LawHessian, ObservedHessian
+from sklcausal.inference._hessian_choice import LEARNED, choose_hessian
 from sklcausal.inference._influence import compute_corrections
-from sklcausal.inference._law import ArmLaw, TreatmentLaw, marginal_law
+from sklcausal.inference._law import ArmLaw, TreatmentLaw
 from sklcausal.inference._learned_hessian import HessianNet, row_hessians
 from sklcausal.inference._nuisance import (
     NuisanceSettings,
@@ -44,7 +44,6 @@ from sklcausal.inference._units import Affine, EngineUnits
 N_BINS = 8
 LAW_CANDIDATES = (Candidate(None, 1.0), Candidate(N_BINS, 3.0))
 LAW_WIDTHS = (50, 50)
-LEARNED = ("cholesky", "entrywise")
 
 # what knows the probabilities of arms of every member
 ArmNet = PropensityNet | ModelPropensity
@@ -128,7 +127,7 @@ class FirstStage:
         every = np.ones(len(theta), dtype=bool)
         theta = self._calibrated(theta, gates, every)
         self.theta = theta = self._targeted(theta, law)
-        self.method = self._choose(theta)
+        self.method = choose_hessian(self.model, self.hessian, self.y, self.t, theta)
         if self.method in LEARNED:
             hessian = self._learn_hessian(theta, law, some)
         else:
@@ -283,55 +282,6 @@ class FirstStage:
         return fluctuate(self.model, self.y, self.t, theta, chance, weight)
 
     # -- Hessians ---------------------------------------------------------------------------
-
-    def _choose(self, theta: np.ndarray) -> str:
-        """Decide whether the Hessian follows from the treatment's law or has to be learned."""
-        if self.hessian == "entrywise":
-            warnings.warn(
-                "hessian='entrywise' regresses every entry of the expected Hessian on its own: a "
-                "close fit of the entries may have a wild inverse; prefer hessian='auto'",
-                UserWarning,
-                stacklevel=7,
-            )
-        if self.hessian in LEARNED:
-            if not self.model.symmetric_hessian:
-                self._refuse_moments()
-            return self.hessian
-        known = self.model.structured_hessian
-        if known is None:
-            known = self.model.spreads_outcomes or follows_from_mean(
-                self.model, self.y, self.t, theta
-            )
-        if not known and not self.model.symmetric_hessian:
-            self._refuse_moments()
-        if not known and self.model.structured_hessian is None and self.hessian == "auto":
-            remedy = "define `outcome_nodes(theta, t)` in a StructuralModel"
-            if not self.model.has_mean:
-                remedy = f"define `mean(theta, t)`, or, where that is not enough, {remedy[7:]}"
-            warnings.warn(
-                f"the Hessian of {self.model!r} depends on the outcome, so that the expected "
-                "Hessian is learned from noisy ones: standard errors of averages may be too "
-                f"small; {remedy}",
-                UserWarning,
-                stacklevel=7,
-            )
-        if self.hessian == "auto":
-            return "structured" if known else "cholesky"
-        if not known:
-            raise ValueError(
-                "`hessian='structured'` needs a model whose expected Hessian follows from its "
-                f"mean, which that of {self.model!r} does not; use 'auto' or 'cholesky', or "
-                "define `outcome_nodes(theta, t)`"
-            )
-        return "structured"
-
-    def _refuse_moments(self) -> None:
-        raise ModelError(
-            "the expected Jacobian of moments must follow from the treatment's law, or be given "
-            f"to `InfluenceFunction`, since it is not symmetric, but that of {self.model!r} would "
-            f"be learned (hessian={self.hessian!r}); write moments affine in y and define "
-            "`mean(theta, t)`"
-        )
 
     def _learn_hessian(
         self, theta: np.ndarray, law: TreatmentLaw, candidates: Sequence[Candidate]

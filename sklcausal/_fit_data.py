@@ -256,8 +256,12 @@ def check_fit_data(
     check_lengths({"X": X, **arrays})
     T, y = arrays["T"], arrays["y"]
     treatment_type = estimator.treatment_type
-    if treatment_type == "auto" and is_categorical(fields["T"]):
+    allowed = estimator._treatment_kinds
+    is_open = treatment_type == "auto" and len(allowed) > 1
+    if treatment_type == "auto" and "discrete" in allowed and is_categorical(fields["T"]):
         treatment_type = "discrete"
+    elif treatment_type == "auto" and allowed == ("dose",):
+        treatment_type = "dose"
     treatments = check_treatments(
         T,
         treatment_type=treatment_type,
@@ -267,7 +271,7 @@ def check_fit_data(
     )
     estimator._check_kind(treatments, T, treatment_type)
     kind = estimator._outcome_kind()
-    unasked = estimator.treatment_type == "auto" and isinstance(kind, str)
+    unasked = (is_open or treatment_type == "auto") and isinstance(kind, str)
     # a model of the user's own, or one that takes a binary outcome, settles the question
     unasked = unasked and kind == estimator.outcome and not estimator._has_own_model()
     if unasked and kind in ("auto", "binary") and looks_swapped(treatments, y):
@@ -276,7 +280,6 @@ def check_fit_data(
             f"{len(np.unique(y))} values, which look swapped (the order is fit(X, T, y)); if `T` "
             "is a dose, pass treatment_type='dose'"
         )
-    allowed = estimator._treatment_kinds
     if treatments.kind not in allowed:
         kinds = " or ".join(_KIND_NAMES[kind] for kind in allowed)
         raise TargetError(

@@ -69,8 +69,12 @@ def make_training_data(
     X = X if X.flags.writeable else X.copy()
     w = np.ones(len(X)) if weight is None else weight / weight.mean()
     of_y, of_t = standardise
-    y_origin = np.where(of_y, safe_origin(y), 0.0) if y.ndim == 2 else np.zeros(y.shape[2])
-    y_loc, y_scale = _member_moments(y - y_origin, w, members, of_y)
+    if y.ndim == 2:
+        y_origin = np.where(of_y, safe_origin(y), 0.0)
+    else:  # of each member, as its targets are
+        y_origin = np.stack([np.where(of_y, safe_origin(own), 0.0) for own in y])
+    y = y - (y_origin if y.ndim == 2 else y_origin[:, None])
+    y_loc, y_scale = _member_moments(y, w, members, of_y)
     if t.ndim == 2:
         t_origin = np.where(of_t, safe_origin(t), 0.0)
         t_loc, t_scale = _member_moments(t - t_origin, w, members, of_t)
@@ -84,7 +88,7 @@ def make_training_data(
     data = TrainingData(
         torch.as_tensor(X - centre if centre.any() else X, **as_float),
         t_tensor,
-        torch.as_tensor(y - y_origin, **as_float),
+        torch.as_tensor(y, **as_float),
         torch.as_tensor(w, **as_float),
         units,
     )

@@ -43,20 +43,24 @@ class ModelPredictor(Predictor):
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
-        Of all rows, to see which columns matter.
-    n_members : int
+    cross_fit : CrossFit
     n_heads : int
+    tells_apart : bool
+        Whether what differs between heads matters, as of arms, or all that they say, as of
+        effects.
     """
 
-    def __init__(self, X: np.ndarray, n_members: int, n_heads: int):
-        self._n_members, self.n_heads = n_members, n_heads
-        some = X[:: 1 + len(X) // CHUNK]
-        outputs = np.mean([self.outputs(k, some) for k in range(n_members)], axis=0)
-        heads = outputs.reshape(len(some), n_heads, -1)
-        # what tells heads apart matters for effects
-        apart = heads - heads.mean(axis=1, keepdims=True) if n_heads > 1 else heads
-        self._importance = explained_by_columns(some, apart.reshape(len(some), -1))
+    def __init__(self, cross_fit: CrossFit, n_heads: int, *, tells_apart: bool):
+        self._n_members, self.n_heads = cross_fit.n_members, n_heads
+        found = []
+        for k, rows in enumerate(_own_rows(cross_fit)):
+            # rows that a member may see, so that nothing it says knows of others
+            some = cross_fit.X[rows[:: 1 + len(rows) // CHUNK]]
+            heads = self.outputs(k, some).reshape(len(some), n_heads, -1)
+            if tells_apart:
+                heads = heads - heads.mean(axis=1, keepdims=True)
+            found.append(explained_by_columns(some, heads.reshape(len(some), -1)))
+        self._importance = np.stack(found)
 
     @abstractmethod
     def outputs(self, k: int, X: np.ndarray) -> np.ndarray:
@@ -78,7 +82,7 @@ class ModelPredictor(Predictor):
         -------
         ndarray of shape (n_members, n_features)
         """
-        return np.tile(self._importance, (self.n_members, 1))
+        return self._importance
 
     def member(self, k: int, X: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Compute outputs of given rows with one member.
@@ -153,7 +157,7 @@ class ArmModels(ModelPredictor):
         found = Parallel(n_jobs=n_jobs)(tasks)
         per_member = len(arms) * len(self.kinds)
         self.models = [found[i : i + per_member] for i in range(0, len(found), per_member)]
-        super().__init__(cross_fit.X, cross_fit.n_members, self.n_arms)
+        super().__init__(cross_fit, self.n_arms, tells_apart=True)
 
     def _fit(
         self,
@@ -242,7 +246,7 @@ class EffectModels(ModelPredictor):
                 )
         found = Parallel(n_jobs=n_jobs)(tasks)
         self.models = [found[i : i + self.n_effects] for i in range(0, len(found), self.n_effects)]
-        super().__init__(cross_fit.X, cross_fit.n_members, n_heads)
+        super().__init__(cross_fit, n_heads, tells_apart=False)
 
     def outputs(self, k: int, X: np.ndarray) -> np.ndarray:
         """Compute effects with one member.

@@ -20,7 +20,7 @@ from sklcausal._cross_fit import CrossFit, Trained
 from sklcausal._draws import Batch
 from sklcausal._effect_estimator import BaseEffectEstimator
 from sklcausal._ensemble import Predictor, Recipe, Start
-from sklcausal._first_stage import LEARNED, N_BINS, FirstStage, LawNet
+from sklcausal._first_stage import N_BINS, FirstStage, LawNet
 from sklcausal._fit_data import FitData
 from sklcausal._models import GeneralizedLinear, PotentialOutcomes, StructuralModel
 from sklcausal._models._checks import check_model
@@ -29,12 +29,14 @@ from sklcausal._objective import Objective, Penalty
 from sklcausal._screening import Candidate
 from sklcausal._second_stage import EffectTask
 from sklcausal._settings import check_decays, find_columns, resolve_device
-from sklcausal._theta_results import ThetaResults, TrainingRows
+from sklcausal._theta_curves import ThetaCurves
+from sklcausal._theta_results import TrainingRows
 from sklcausal._training import TrainingOptions
 from sklcausal.exceptions import IntervalNotAvailableError
 from sklcausal.inference._diagnostics import diagnose, warn_of_overlap
 from sklcausal.inference._effect_projection import EffectProjection
 from sklcausal.inference._engine import Engine
+from sklcausal.inference._hessian_choice import LEARNED
 from sklcausal.inference._theta_net import ThetaNet
 from sklcausal.inference._units import Affine, EngineUnits
 from sklcausal.nn._layers import ACTIVATIONS
@@ -47,7 +49,7 @@ UNJUDGED_DECAY = 1.0
 
 @shared_docs
 @dataclass(kw_only=True, eq=False, repr=False)
-class BaseThetaEstimator(ThetaResults):
+class BaseThetaEstimator(ThetaCurves):
     """Estimate effects by a network that maps x to the parameters of a structural model.
 
     Subclasses name the network (`_recipe`) and may add to the training loss (`_penalty`);

@@ -58,12 +58,12 @@ for ax, (name, found) in zip(axes, errors.items(), strict=True):
     for own, label, marker in zip(found, ("plain", "hypernetwork"), "os", strict=True):
         half = 1.96 * own.std(axis=1, ddof=1) / np.sqrt(N_DRAWS)
         ax.errorbar(SIZES, own.mean(axis=1), half, marker=marker, capsize=3, label=label)
+    ax.axhline(test.effect.std(), color="0.6", lw=0.8, label="the average effect for everybody")
     ax.set_xscale("log")
     ax.set_xticks(SIZES, [str(n) for n in SIZES])
     ax.minorticks_off()
     ax.set_xlabel("rows")
     ax.set_title(name)
 axes[0].set_ylabel("root mean squared error of effects")
-axes[0].axhline(test.effect.std(), color="0.7", lw=0.8)
 axes[0].legend(frameon=False)
 plt.show()

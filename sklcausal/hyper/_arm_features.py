@@ -63,6 +63,11 @@ class ArmFeatures:
                     f"{value!r} for {label!r}"
                 )
             rows[label] = row
+        if len({isinstance(label, str) for label in [*rows, *treatments.labels]}) > 1:
+            raise ValueError(
+                "`arm_features` must have labels of the kind of `T`, all strings or all numbers, "
+                f"got {list(rows)} with the arms {treatments.labels}"
+            )
         missing = [label for label in treatments.labels if label not in rows]
         if missing:
             raise ValueError(
@@ -93,7 +98,5 @@ class ArmFeatures:
         Treatments
         """
         arms = np.array([*treatments.labels, *self.labels])
-        if arms.dtype.kind in "US" and treatments.arms is not None:
-            arms = arms.astype(object) if treatments.arms.dtype == object else arms
         names = (*treatments.names, *(str(label) for label in self.labels))
         return Treatments(treatments.kind, arms, treatments.control, names, treatments.is_binary)

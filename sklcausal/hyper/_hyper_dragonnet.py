@@ -50,7 +50,7 @@ class HyperDragonNet(HyperWeights, DragonNet):
     -----
     {shared_identification}
 
-    ``from_paper`` builds it with the published sizes and training.
+    The authors have no such twin: ``from_paper`` takes the sizes and the training of their others.
 
     References
     ----------

@@ -46,7 +46,7 @@ class HyperFlexTENet(HyperWeights, FlexTENet):
     -----
     {shared_identification}
 
-    ``from_paper`` builds it with the published sizes and training.
+    The authors have no such twin: ``from_paper`` takes the sizes and the training of their others.
 
     References
     ----------
@@ -68,4 +68,3 @@ class HyperFlexTENet(HyperWeights, FlexTENet):
         **FlexTENet._parameter_constraints,
         **HyperWeights.hyper_constraints,
     }
-    _paper_sizes: ClassVar[dict[str, Any]] = {}

@@ -32,7 +32,7 @@ class HyperSLearner(HyperWeights, SLearner):
 
     See Also
     --------
-    sklcausal.meta.SLearner : The same with weights of its own for every arm.
+    sklcausal.meta.SLearner : The same with weights of its own.
     sklcausal.nn.HyperNetwork : What makes the weights.
 
     Notes

@@ -46,7 +46,7 @@ class HyperXLearner(HyperWeights, XLearner):
 
     The networks for effects and that for the propensity have weights of their own.
 
-    ``from_paper`` builds it with the published sizes and training.
+    The authors have no such twin: ``from_paper`` takes the sizes and the training of their others.
 
     References
     ----------

@@ -10,6 +10,7 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
+import torch
 from sklearn.base import clone
 from sklearn.utils._param_validation import Interval, StrOptions
 
@@ -104,15 +105,21 @@ class HyperWeights(_Estimator):
         return cls(**{**PAPER, **cls._paper_sizes, **params})
 
     def _recipe(self, n_heads: int, n_outcomes: int) -> Recipe:
+        if getattr(self, "outcome_model", None) is not None:
+            raise ValueError(
+                f"`outcome_model` must be None for {type(self).__name__}, whose outcome networks "
+                f"get their weights from a hypernetwork, got {self.outcome_model!r}"
+            )
+        self.arm_features_: ArmFeatures | None = self._read_features()
+        own = None if self.arm_features_ is None else self.arm_features_.seen
+        return self._generated(n_heads, n_outcomes, own)
+
+    def _generated(self, n_heads: int, n_outcomes: int, features: np.ndarray | None) -> Recipe:
         plain = super()._recipe(n_heads, n_outcomes)  # type: ignore[safe-super]
-        features = self._read_features()
-        own = None
-        if features is not None:
-            own = np.vstack([features.seen, features.unseen])[:n_heads]
         arguments = {
             "body": plain.body,
             "body_arguments": plain.arguments,
-            "features": own,
+            "features": features,
             "generation": self.generation,
             "embedding_dim": self.embedding_dim,
             "widths": check_widths(self.hyper_widths, "hyper_widths"),
@@ -127,16 +134,22 @@ class HyperWeights(_Estimator):
     def _read_features(self) -> ArmFeatures | None:
         if self.arm_features is None:
             return None
+        schema = self.contrasts_.treatments
+        if schema.arms is None:
+            raise TargetError(
+                f"`arm_features` describes arms, but `T` was read as {schema.kind}; pass "
+                "treatment_type='discrete' if it holds arms"
+            )
         if not self._has_heads_of_arms:
             raise ValueError(
                 f"`arm_features` must be None for {type(self).__name__}, where the hypernetwork "
                 "does not make all that belongs to an arm, and only that, got "
                 f"{self.arm_features!r}; use HyperTLearner or HyperTARNet"
             )
-        return ArmFeatures.read(self.arm_features, self.contrasts_.treatments)
+        return ArmFeatures.read(self.arm_features, schema)
 
     def _contrast(self, T0: Any, T1: Any, n: int, has_interval: bool = False) -> Contrast:
-        features = self._read_features()
+        features = self.arm_features_
         given = [v for value in (T0, T1) if value is not None for v in np.ravel(value).tolist()]
         unseen = [] if features is None else [v for v in features.labels if v in given]
         if features is None or not unseen:
@@ -155,8 +168,9 @@ class HyperWeights(_Estimator):
         schema = features.extend(self.contrasts_.treatments)
         return Contrasts(schema, None).by_row(T0, T1, n)
 
+    @torch.inference_mode(False)  # whatever the caller has set
     def _effect(self, X: np.ndarray, contrast: Contrast) -> np.ndarray:
-        features, schema = self._read_features(), self.contrasts_.treatments
+        features, schema = self.arm_features_, self.contrasts_.treatments
         if features is None or contrast.points.max() < schema.n_arms:
             return super()._effect(X, contrast)
         net = self._extended_net(features)
@@ -172,7 +186,8 @@ class HyperWeights(_Estimator):
         n_outcomes = model.n_params_ // model.n_heads_
         more = np.tile(ensemble.start.constant[:, :n_outcomes], (1, len(features.labels)))
         start = Start(np.hstack([ensemble.start.constant, more]))
-        recipe = self._recipe(model.n_heads_, n_outcomes)
+        every = np.vstack([features.seen, features.unseen])
+        recipe = self._generated(model.n_heads_, n_outcomes, every)
         extended = ensemble.seen_as(recipe, start)
         assert self.theta_net_.units is not None
         inner = Affine.of(model, self.units_.relative(self.theta_net_.units))

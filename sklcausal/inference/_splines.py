@@ -119,6 +119,8 @@ def natural_cubic(x: np.ndarray, knots: Sequence[float] | np.ndarray) -> np.ndar
 def explained_by_columns(X: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Measure how much of the variance of values a spline of each column explains alone.
 
+    Values count alike, whatever their units.
+
     Parameters
     ----------
     X : ndarray of shape (n, n_columns)
@@ -130,6 +132,8 @@ def explained_by_columns(X: np.ndarray, values: np.ndarray) -> np.ndarray:
         Shares between 0 and 1.
     """
     values = values - values.mean(axis=0)
+    spread = values.std(axis=0)
+    values = values / np.where(spread > 1e-12 * np.abs(values).max(initial=1e-300), spread, np.inf)
     total = (values**2).sum()
     found = np.zeros(X.shape[1])
     for j, x in enumerate(X.T):

@@ -30,9 +30,9 @@ class CFRNet(TARNet):
 
     Parameters
     ----------
-    ipm : {'mmd', 'wasserstein', 'energy'}, default='mmd'
-        Distance, an integral probability metric: maximum mean discrepancy with a Gaussian kernel,
-        Wasserstein distance smoothed by entropy, or energy distance.
+    ipm : {'energy', 'mmd', 'wasserstein'}, default='energy'
+        Distance, an integral probability metric: energy distance, squared maximum mean
+        discrepancy with a Gaussian kernel, or Wasserstein distance smoothed by entropy.
     balance_weight : float, default=1.0
         Weight of the distance beside the loss of the outcomes. Representations are scaled to unit
         mean square length before, so that it cannot be lowered by shrinking them.
@@ -83,7 +83,7 @@ class CFRNet(TARNet):
     _treatment_kinds = ("discrete",)
     _fewest_shared_layers = 1
 
-    ipm: str = "mmd"
+    ipm: str = "energy"
     balance_weight: float = 1.0
 
     def _penalty(self) -> Penalty | None:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from sklcausal._draws import Batch
 from sklcausal._ensemble import Recipe, Start
 from sklcausal._models import GeneralizedLinear, StructuralModel
-from sklcausal._models._bases import SplineBasis
+from sklcausal._models._spline_basis import SplineBasis
 from sklcausal._objective import Penalty
 from sklcausal.nn._bodies import ArmHead, MultiHeadMLP
 from sklcausal.nn._layers import check_widths

@@ -92,7 +92,9 @@ hyper_dropout : float, default=0.05
 arm_features : mapping from label to number, or to several, or None, default=None
     What describes each arm, such as its dose: embeddings are linear in that. It may hold arms
     that nobody received, whose `effect` is predicted from their features; there is no interval
-    for them. None learns an embedding of every arm.
+    for them, and no effect where effects have a network of their own. `HyperSLearner` and
+    `HyperSNet` refuse it, since not all that belongs to an arm is generated there. None learns an
+    embedding of every arm.
 outcome_model : regressor or None, default=None
     Scikit-learn model of the outcomes in place of networks, or a classifier where all outcomes
     are binary. It is fitted to what each member may see; None trains networks.

@@ -11,9 +11,9 @@ from sklcausal._contrasts import Contrast
 from sklcausal.exceptions import ModelError
 from sklcausal.inference import ArmLaw, InfluenceFunction, MomentLaw, NodeLaw
 from sklcausal.inference._balance import weigh_rows
+from sklcausal.inference._dose_law import marginal_law, residual_steps
 from sklcausal.inference._hessian import LawHessian
 from sklcausal.inference._influence import solve_hessian, whitening_of
-from sklcausal.inference._law import marginal_law, residual_steps
 from sklcausal.inference._targets import MeanContrast
 from sklcausal.inference._units import Affine
 from sklcausal.structural import (

@@ -12,7 +12,6 @@ from scipy.interpolate import CubicSpline
 from scipy.special import expit, softmax
 
 from sklcausal._draws import Batch
-from sklcausal.datasets import make_confounded
 from sklcausal.exceptions import TargetError
 from sklcausal.representation import TARNet, VCNet
 from sklcausal.representation._vcnet import spread_over_pieces
@@ -29,14 +28,8 @@ SMALL = {
     "n_knots": 5,
     "n_pieces": 2,
 }
-FAST = {
-    "numeric_encoding": None,
-    "weight_decay": 0.3,
-    "random_state": 0,
-    "max_epochs": 40,
-    "n_folds": 3,
-    "lr": 0.01,
-}
+FAST = {"numeric_encoding": None, "weight_decay": 0.3, "random_state": 0}
+FAST |= {"max_epochs": 40, "n_folds": 3, "lr": 0.01}
 
 
 def silu(x):
@@ -47,8 +40,8 @@ def weights(est):
     return est.theta_net_.ensemble.weights()
 
 
-def knots_of(dose, n_knots=5):
-    return np.quantile(dose, np.linspace(0.05, 0.95, n_knots))
+def knots_of(dose):
+    return np.quantile(dose, np.linspace(0.05, 0.95, 5))
 
 
 def quadratic_splines(x, n_pieces):
@@ -76,10 +69,9 @@ def test_pieces_are_quadratic_splines(n_pieces):
     expected = [quadratic_splines(x, n_pieces) for x in share[0]]
     np.testing.assert_allclose(found[0], expected, atol=1e-12)
     np.testing.assert_allclose(found.sum(axis=-1), 1, atol=1e-12)
-    ends = np.eye(n_pieces + 2)[[0, -1]]
-    np.testing.assert_allclose(found[0, [0, -1]], ends, atol=1e-12)
-    # places beyond are those of the ends
-    np.testing.assert_allclose(spread_over_pieces(np.array([-0.3, 1.7]), n_pieces), ends)
+    ends = np.eye(n_pieces + 2)[[0, 0, -1, -1]]  # which hold beyond, too
+    at_ends = spread_over_pieces(np.array([-0.3, 0.0, 1.0, 1.7]), n_pieces)
+    np.testing.assert_allclose(at_ends, ends, atol=1e-12)
 
 
 # -- outcomes --------------------------------------------------------------------------------
@@ -98,7 +90,7 @@ def fitted():
         for part in module.body.varying:
             for p in part.parameters():
                 p += 0.5 * torch.randn(p.shape, generator=generator)
-        module.body.density_head.last.weight *= 12
+        module.body.density_head.last.weight *= 30
         module.body.epsilon += 0.3 * torch.randn(module.body.epsilon.shape, generator=generator)
     return est, X, dose
 
@@ -125,9 +117,8 @@ def answers(est, X, dose):
             share = quadratic_splines((knot - knots[0]) / (knots[-1] - knots[0]), 2)
             h = shared
             for i, (n_in, n_out) in enumerate([(5, 4), (4, 3), (3, 2)]):
-                flat, bias = w[f"body.varying.{i}.weight"][k], w[f"body.varying.{i}.bias"][k]
-                weight = sum(b * own.reshape(n_in, n_out) for b, own in zip(share, flat))
-                h = h @ weight + sum(b * own for b, own in zip(share, bias))
+                weight = (share @ w[f"body.varying.{i}.weight"][k]).reshape(n_in, n_out)
+                h = h @ weight + share @ w[f"body.varying.{i}.bias"][k]
                 h = silu(h) if i < 2 else h
             found[k, :, j] = h
     return found
@@ -177,9 +168,7 @@ def test_mean_outcomes_are_a_natural_spline_linear_beyond_the_knots(fitted):
 
 def test_binary_outcomes_stay_probabilities(fitted):
     est, X, _ = fitted
-    effect = est.effect(X, T0=-500.0, T1=500.0)[..., 1]  # from 0 to 1, or back, by each member
-    assert set(np.round(effect, 6).ravel()) <= {-1.0, -0.5, 0.0, 0.5, 1.0}
-    assert np.ptp(effect) > 0
+    assert 0.4 < np.abs(est.effect(X, T0=-500.0, T1=500.0)[..., 1]).max() <= 1
     curve = est.dose_response(np.linspace(12, 28, 5))
     low, high = curve.conf_int()
     assert low.reshape(5, 2)[:, 1].min() >= 0
@@ -229,9 +218,9 @@ def test_density_integrates_to_one(fitted):
     est, X, _ = fitted
     module, shared = shared_of(est, X)
     # doses beyond the outer knots count as those of half a bin at either end
-    grid = (np.arange(1100) + 0.5) / 1000 - 0.05
-    values = [module.body.density(shared, torch.full((2, 160), float(s))) for s in grid]
-    np.testing.assert_allclose(torch.stack(values).mean(0).detach().numpy(), 1, atol=1e-4)
+    grid = torch.linspace(-0.0495, 1.0495, 1100)
+    values = [module.body.density(shared, s.expand(2, 160)).detach() for s in grid]
+    np.testing.assert_allclose(torch.stack(values).mean(0), 1, atol=1e-4)
 
 
 def draw_batch(est, dose, n=40):
@@ -271,15 +260,13 @@ def test_losses_of_density_and_targeting_equal_longhand(fitted):
 
 def test_penalty_is_off_without_weights(fitted):
     est, _, dose = fitted
-    other = copy.copy(est).set_params(density_weight=0.0, targeted_weight=0.0)
-    assert other._penalty() is None
+    est, losses = copy.copy(est).set_params(density_weight=0.0, targeted_weight=0.0), []
+    assert est._penalty() is None
     batch, module = draw_batch(est, dose), est.theta_net_.ensemble.module
-    out = module(batch.X)
-    losses = []
-    for own in ((0.6, 1.7), (0.6, 0.0), (0.0, 1.7)):
-        other.set_params(density_weight=own[0], targeted_weight=own[1])
-        losses.append(other._penalty()(module, out, batch, 0).detach().numpy())
-    np.testing.assert_allclose(losses[0], losses[1] + losses[2], rtol=1e-5)
+    for density, targeted in ((0.6, 1.7), (0.6, 0.0), (0.0, 1.7)):
+        est.set_params(density_weight=density, targeted_weight=targeted)
+        losses.append(est._penalty()(module, module(batch.X), batch, 0).tolist())
+    np.testing.assert_allclose(losses[0], np.add(*losses[1:]), rtol=1e-5)
 
 
 # -- what it promises ------------------------------------------------------------------------
@@ -322,15 +309,22 @@ def test_dose_response_holds_the_truth(bending):
 
 def test_density_tells_doses_by_x(bending):
     est, X, _, _ = bending
-    module, shared = shared_of(est, X)
-    rng = np.random.default_rng(1)
-    dose = 0.6 * X[:, 0] + rng.normal(size=700)  # another draw
+    module, shared = shared_of(est, X[:300])
+    dose = 0.6 * X[:300, 0] + np.random.default_rng(1).normal(size=300)  # another draw
     share = torch.as_tensor(est._share(dose), dtype=torch.float32)
-    own = module.body.density(shared, share.expand(3, -1))
-    others = [module.body.density(shared, share.roll(i).expand(3, -1)) for i in range(0, 700, 10)]
-    # of the doses of all, as a constant would say; 0.15 = log(1.36) / 2 is what x tells
-    gain = own.log().mean() - torch.stack(others).log().mean()
-    assert gain > 0.1
+    # of each dose given the x of others, too: their mean does not know x
+    by_row = torch.stack([module.body.density(shared, s.expand(3, 300)) for s in share])
+    own = by_row.diagonal(dim1=0, dim2=2)
+    gain = (own.log() - by_row.mean(-1).T.log()).mean(-1)
+    assert gain.min() > 0.08  # of log(1.36) / 2 = 0.15 that x tells
+
+
+def test_weights_start_nearly_alike_for_all_doses():
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    est = VCNet(**{**SMALL, "lr": 1e-9, "head_widths": (50, 50)}).fit(X, X[:, 0], X[:, 1])
+    start = weights(est)["body.varying.1.weight"] * np.sqrt(3 * 50)
+    assert start.std() == pytest.approx(1, abs=0.05)
+    assert start.std(axis=1, ddof=1).mean() == pytest.approx(0.1, abs=0.02)
 
 
 def test_targeting_is_learned():
@@ -349,11 +343,11 @@ def test_member_never_sees_its_fold():
     y = X[:, 0] + dose**2 + rng.normal(size=128)
     settings = {**SMALL, "n_folds": 4, "max_epochs": 6, "targeted_weight": 1.0}
     est = VCNet(**settings).fit(X, dose, y)
-    inside, other_X, other_dose, other_y = est.folds_ == 1, X.copy(), dose.copy(), y.copy()
-    other_X[inside] += rng.normal(size=(32, 3))
-    other_dose[inside] = rng.permutation(dose[inside])  # knots are those of all doses
-    other_y[inside] = 3 * y[inside] + 10
-    other = VCNet(**settings).fit(other_X, other_dose, other_y)
+    own, (X, dose, y) = est.folds_ == 1, (a.copy() for a in (X, dose, y))
+    X[own] += rng.normal(size=(32, 3))
+    dose[own] = rng.permutation(dose[own])  # knots are those of all doses
+    y[own] = 3 * y[own] + 10
+    other = VCNet(**settings).fit(X, dose, y)
     np.testing.assert_array_equal(est.folds_, other.folds_)
     for name, before in weights(est).items():
         after = weights(other)[name]
@@ -368,17 +362,17 @@ def test_pickled_copies_say_the_same(fitted):
         np.testing.assert_array_equal(again.effect(X, T0=20.0, T1=t), est.effect(X, T0=20.0, T1=t))
     curves = [own.dose_response([15.0, 24.0]) for own in (again, est)]
     np.testing.assert_array_equal(*(np.array(own.conf_int()) for own in curves))
-    for name, value in weights(est).items():
-        np.testing.assert_array_equal(weights(again)[name], value)
 
 
 # -- errors ----------------------------------------------------------------------------------
 
 
-def test_arms_are_refused_with_a_way_out():
-    data = make_confounded(60, random_state=0)
-    with pytest.raises(TargetError, match=r"`T` must hold a dose for VCNet"):
-        VCNet(**SMALL).fit(data.X, data.T, data.y)
+@pytest.mark.parametrize("kind", ["discrete", "simultaneous"])
+def test_other_treatments_are_refused_with_a_way_out(kind):
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    T = np.arange(60) % 2 if kind == "discrete" else X[:, :2]
+    with pytest.raises(TargetError, match=f"dose for VCNet, but was read as {kind}; .*TARNet"):
+        VCNet(**SMALL, treatment_type=kind).fit(X, T, X[:, 0])
 
 
 @pytest.mark.parametrize(
@@ -386,8 +380,7 @@ def test_arms_are_refused_with_a_way_out():
     [
         ({"n_knots": 2}, r"'n_knots' parameter of VCNet must be an int in the range \[3, inf\)"),
         ({"n_pieces": 0}, r"'n_pieces' parameter of VCNet must be an int in the range \[1, inf\)"),
-        ({"density_weight": -1.0}, r"'density_weight' parameter of VCNet must .*\[0.*, inf\)"),
-        ({"targeted_weight": -1.0}, r"'targeted_weight' parameter of VCNet must .*\[0.*, inf\)"),
+        ({"density_weight": -1}, r"'density_weight' parameter of VCNet must .*\[0.*, inf\)"),
         ({"density_widths": (0,)}, "`density_widths` must hold integers of at least 1"),
         ({"representation_widths": ()}, "`representation_widths` must name at least 1 layer"),
         ({"modifiers": [0]}, "`modifiers` must be None for VCNet"),
@@ -402,5 +395,5 @@ def test_bad_settings(params, message):
 def test_doses_whose_quantiles_coincide():
     X = np.random.default_rng(0).normal(size=(40, 3))
     dose = np.where(X[:, 0] < 1, 0.5, X[:, 0])
-    with pytest.raises(TargetError, match="more than 5 well spread values .* use fewer knots"):
+    with pytest.raises(TargetError, match=r"more than 5 well spread values .* use fewer knots"):
         VCNet(**SMALL).fit(X, dose, X[:, 1])
