@@ -52,15 +52,17 @@ class ModelPredictor(Predictor):
 
     def __init__(self, cross_fit: CrossFit, n_heads: int, *, tells_apart: bool):
         self._n_members, self.n_heads = cross_fit.n_members, n_heads
-        found = []
+        found, spread = [], []
         for k, rows in enumerate(_own_rows(cross_fit)):
             # rows that a member may see, so that nothing it says knows of others
             some = cross_fit.X[rows[:: 1 + len(rows) // CHUNK]]
-            heads = self.outputs(k, some).reshape(len(some), n_heads, -1)
+            own = self.outputs(k, some)
+            spread.append(np.where(own.std(axis=0) > 0, own.std(axis=0), 1.0))
+            heads = own.reshape(len(some), n_heads, -1)
             if tells_apart:
                 heads = heads - heads.mean(axis=1, keepdims=True)
             found.append(explained_by_columns(some, heads.reshape(len(some), -1)))
-        self._importance = np.stack(found)
+        self._importance, self._spread = np.stack(found), np.stack(spread)
 
     @abstractmethod
     def outputs(self, k: int, X: np.ndarray) -> np.ndarray:
@@ -97,10 +99,10 @@ class ModelPredictor(Predictor):
         -------
         outputs : ndarray of shape (n_rows, n_outputs)
         features : ndarray of shape (n_rows, n_heads, n_outputs / n_heads)
-            The same.
+            The same, without units.
         """
         found = self.outputs(k, X[rows])
-        return found, found.reshape(len(rows), self.n_heads, -1)
+        return found, (found / self._spread[k]).reshape(len(rows), self.n_heads, -1)
 
     def with_features(self, X: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
         """Compute outputs of all members, chunk by chunk of rows.
@@ -118,7 +120,8 @@ class ModelPredictor(Predictor):
         for start in range(0, len(X), CHUNK):
             rows = slice(start, min(len(X), start + CHUNK))
             found = np.stack([self.outputs(k, X[rows]) for k in range(self.n_members)])
-            yield rows, found, found.reshape(*found.shape[:2], self.n_heads, -1)
+            features = found / self._spread[:, None]
+            yield rows, found, features.reshape(*found.shape[:2], self.n_heads, -1)
 
 
 def _own_rows(cross_fit: CrossFit) -> list[np.ndarray]:

@@ -357,7 +357,8 @@ class BaseThetaEstimator(ThetaCurves):
         """Train a network for effects, with nuisances that saw neither its fold nor the row."""
         cross_fit = stage.cross_fit if columns is None else stage.cross_fit.on_columns(columns)
         found = [(rows, task.targets(own)) for rows, own in stage.second_stage()]
-        y = np.zeros((len(found), len(cross_fit.X), found[0][1].shape[1]))
+        # rows that a member may not see have no targets
+        y = np.full((len(found), len(cross_fit.X), found[0][1].shape[1]), np.nan)
         for own, (rows, values) in zip(y, found, strict=True):
             own[rows] = values
         trained = cross_fit.train(

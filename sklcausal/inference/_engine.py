@@ -103,6 +103,8 @@ class Engine:
         self.weight = np.ones(len(y)) if weight is None else weight
         self.propensity = law.propensity if isinstance(law, ArmLaw) else None
         self.is_known = isinstance(law, ArmLaw) and law.is_known
+        # what influence values were divided by
+        self.chance = law.chance if isinstance(law, ArmLaw) else None
         # learned ones are whole matrices of every row, too large to be kept
         self.hessian = None if isinstance(hessian, GivenHessian) else hessian
         self.corrections = self.in_outcome_units(
@@ -264,10 +266,10 @@ class Engine:
         weight, psi = self.weight[rows], signals.psi
         if population == "all":
             return averages.ratio_average(psi, np.ones((len(psi), 1)), weight)
-        assert self.propensity is not None
+        assert self.chance is not None
         if population == "overlap":
             return averages.overlap_average(
-                psi, signals.value, self.t[rows], self.propensity[rows], self.is_known, weight
+                psi, signals.value, self.t[rows], self.chance[rows], self.is_known, weight
             )
         assert arms is not None
         treated = self.t[rows, None] == arms
@@ -278,7 +280,7 @@ class Engine:
                 "`population='treated'` needs people who received the treatment, got none in "
                 f"arm {arm!r}{where}"
             )
-        e = self.propensity[rows][:, arms]
+        e = self.chance[rows][:, arms]
         return averages.treated_average(psi, signals.value, treated, e, weight)
 
     def _kept(self, trim: tuple[float, float] | None) -> np.ndarray:

@@ -80,6 +80,11 @@ class ArmLaw:
         """Number of arms."""
         return self.propensity.shape[1]
 
+    @property
+    def chance(self) -> np.ndarray:
+        """What outcomes are divided by, shape (n_samples, n_arms)."""
+        return self.propensity if self.inverse is None else 1 / self.inverse
+
     def nodes(self, rows: slice) -> tuple[Tensor, Tensor]:
         """Return the propensities and the arms.
 
@@ -95,8 +100,7 @@ class ArmLaw:
         t : Tensor of int of shape (n_arms, n)
             Treatments of the nodes.
         """
-        own = self.propensity[rows] if self.inverse is None else 1 / self.inverse[rows]
-        weight = torch.as_tensor(own.T, dtype=torch.float64)
+        weight = torch.as_tensor(self.chance[rows].T, dtype=torch.float64)
         t = torch.arange(len(weight))[:, None].expand(-1, weight.shape[1])
         return weight, t
 

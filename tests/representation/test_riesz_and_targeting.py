@@ -207,6 +207,18 @@ def test_influence_values_use_the_representers_of_members_that_did_not_see_the_r
     np.testing.assert_allclose(est.law_net_.predict(X), expected, rtol=1e-4)
 
 
+def test_effect_on_the_treated_uses_the_representers():
+    X, T, y, *_ = logistic(-0.5, n=300)
+    est = RieszNet(**SMALL).fit(X, T, y)
+    mean, inverse = est.engine_.cells().value, est.law_net_.inverse_
+    residual = y - mean[:, 0]
+    moves = np.where(T == 1, residual, -residual * inverse[:, 0] / inverse[:, 1])
+    assert (
+        np.abs(inverse[:, 0] / inverse[:, 1] - est.propensity_[:, 1] * inverse[:, 0]).max() > 0.02
+    )
+    np.testing.assert_allclose(est.att(), moves.sum() / T.sum(), rtol=1e-6)
+
+
 @pytest.mark.parametrize("base", [0.0, -2.5])
 def test_representers_recover_inverse_propensities(base):
     """With arms of the same size, and with one of a tenth of the rows."""
