@@ -12,9 +12,11 @@ from pathlib import Path
 from zlib import crc32
 
 import numpy as np
+import pytest
 from scipy.sparse import issparse
 
 import sklcausal
+from sklcausal import hyper
 from sklcausal.base import BaseEffectEstimator
 from sklcausal.meta import SLearner, TLearner
 
@@ -73,6 +75,24 @@ def tiny(cls, **params):
         own = {"n_folds": 1, "random_state": None}
         small["estimators"] = [("s", tiny(SLearner, **own)), ("t", tiny(TLearner, **own))]
     return cls(**small | params)
+
+
+def mark_twins(classes):
+    """Mark the twins that are tested with `-m slow` only.
+
+    Parameters
+    ----------
+    classes : sequence of type
+
+    Returns
+    -------
+    list
+        For ``pytest.mark.parametrize``.
+    """
+    return [
+        pytest.param(cls, marks=pytest.mark.slow) if cls.__name__ in OTHER_TWINS else cls
+        for cls in classes
+    ]
 
 
 def set_everywhere(est, **params):
@@ -232,4 +252,7 @@ def _adapt(cls):
 ADAPTERS = [_adapt(cls) for cls in all_estimators()]
 # the battery of this package fits arms
 ESTIMATORS = [cls for cls in all_estimators() if "discrete" in cls._treatment_kinds]
+# A twin changes who makes the weights, and nothing else: of all twins two go through the whole
+# battery, one of a single stage and one of two; the others with `-m slow`.
+OTHER_TWINS = {name for name in hyper.__all__ if name not in ("HyperTARNet", "HyperDRLearner")}
 globals().update({cls.__name__: cls for cls in ADAPTERS})  # where pickle looks for them

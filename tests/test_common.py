@@ -16,13 +16,16 @@ import torch
 from _adapter import (
     ADAPTERS,
     ESTIMATORS,
+    OTHER_TWINS,
     all_estimators,
     describe_params,
     draw_arms,
     make_study,
+    mark_twins,
     set_everywhere,
     tiny,
 )
+from _pytest.mark import ParameterSet
 from numpy.testing import assert_array_equal
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
@@ -39,7 +42,9 @@ from sklcausal.exceptions import (
 # With some twenty rows an arm, the propensities of a tiny network may well be clipped.
 pytestmark = pytest.mark.filterwarnings("ignore::sklcausal.exceptions.OverlapWarning")
 
-every_estimator = pytest.mark.parametrize("cls", ESTIMATORS, ids=lambda cls: cls.__name__)
+every_estimator = pytest.mark.parametrize(
+    "cls", mark_twins(ESTIMATORS), ids=lambda cls: cls.__name__
+)
 
 # Checks of scikit-learn that no estimator here can pass, for a reason of principle. They are
 # strict: one that passes after all must go from the list.
@@ -120,7 +125,13 @@ def checks():
         checks = estimator_checks_generator(
             tiny(cls), expected_failed_checks=EXPECTED_FAILURES, mark="xfail"
         )
-        yield from (check for check in checks if "subset_invariance" not in str(check))
+        is_slow = cls.__name__.removesuffix("Adapter") in OTHER_TWINS
+        for check in checks:
+            if "subset_invariance" in str(check):
+                continue
+            own = check if isinstance(check, ParameterSet) else pytest.param(*check)
+            marks = (*own.marks, pytest.mark.slow) if is_slow else own.marks
+            yield pytest.param(*own.values, marks=marks)
 
 
 def name_of(value):

@@ -7,7 +7,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from _adapter import ESTIMATORS, make_study, run_afresh, tiny
+from _adapter import ESTIMATORS, make_study, mark_twins, run_afresh, tiny
 
 from sklcausal.representation import TARNet
 
@@ -17,7 +17,9 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::sklcausal.exceptions.OverlapWarning"),
 ]
 
-every_estimator = pytest.mark.parametrize("cls", ESTIMATORS, ids=lambda cls: cls.__name__)
+every_estimator = pytest.mark.parametrize(
+    "cls", mark_twins(ESTIMATORS), ids=lambda cls: cls.__name__
+)
 
 # float32 sums in another order, over a few steps of an optimiser that divides by small numbers
 CLOSE = {"rtol": 1e-2, "atol": 1e-2}

@@ -9,7 +9,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import sklearn
-from _adapter import ESTIMATORS, make_study, tiny
+from _adapter import ESTIMATORS, make_study, mark_twins, tiny
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import loguniform
 from sklearn import config_context
@@ -42,7 +42,9 @@ from sklcausal.representation import TARNet
 # With some twenty rows an arm, the propensities of a tiny network may well be clipped.
 pytestmark = pytest.mark.filterwarnings("ignore::sklcausal.exceptions.OverlapWarning")
 
-every_estimator = pytest.mark.parametrize("cls", ESTIMATORS, ids=lambda cls: cls.__name__)
+every_estimator = pytest.mark.parametrize(
+    "cls", mark_twins(ESTIMATORS), ids=lambda cls: cls.__name__
+)
 
 
 @pytest.fixture(scope="module")
