@@ -24,7 +24,7 @@ from sklcausal.datasets import make_confounded
 from sklcausal.exceptions import OverlapWarning
 from sklcausal.meta import DRLearner, PWLearner, RALearner, RLearner, SLearner, TLearner, XLearner
 
-OLS, LOGISTIC = LinearRegression(), LogisticRegression(C=0.1)
+OLS, LOGISTIC, NEIGHBOURS = LinearRegression(), LogisticRegression(C=0.1), KNeighborsRegressor()
 MODELS = {"outcome_model": OLS, "propensity_model": LOGISTIC, "n_folds": 3, "random_state": 0}
 EFFECTS = {**MODELS, "effect_model": OLS}
 TWO_STAGE = [DRLearner, RALearner, PWLearner, RLearner, XLearner]
@@ -87,8 +87,7 @@ def test_t_learner_equals_longhand(data):
     np.testing.assert_allclose(est.propensity_, pi, rtol=1e-9)
     scores, found = effects_of(psi), est.estimate()
     np.testing.assert_allclose(found.estimate, scores.mean(axis=0), rtol=1e-9)
-    covariance = np.cov(scores.T) / 180
-    np.testing.assert_allclose(found.covariance, covariance, rtol=1e-9)
+    np.testing.assert_allclose(found.covariance, np.cov(scores.T) / 180, rtol=1e-9)
     np.testing.assert_allclose(est.dose_response().estimate, psi.mean(axis=0), rtol=1e-9)
     averages = np.mean([chances(X, T, outside(est.folds_, k)) for k in range(3)], axis=0)
     np.testing.assert_allclose(est.predict_propensity(X), averages, rtol=1e-9)
@@ -144,11 +143,9 @@ def test_several_outcomes_with_missing_cells(data):
     y = np.column_stack([data.y, data.X[:, 0] > 0.3 * rng.normal(size=180)])
     y[rng.uniform(size=y.shape) < 0.2] = np.nan
     est = TLearner(**{**MODELS, "max_epochs": 2}).fit(data.X, data.T, y)
-    for m in range(2):
+    for m, ends in enumerate([(-np.inf, np.inf), (1e-4, 1 - 1e-4)]):
         means = [by_arm(data.X, data.T, y[:, m], outside(est.folds_, k)) for k in range(3)]
-        if m:  # is binary
-            means = np.clip(means, 1e-4, 1 - 1e-4)
-        expected = np.mean(means, axis=0)
+        expected = np.clip(means, *ends).mean(axis=0)
         np.testing.assert_allclose(est.potential_outcomes(data.X)[..., m], expected, rtol=1e-9)
     assert np.isfinite(est.ate_interval()).all()
     with pytest.raises(ValueError, match="`outcome_model` must be a regressor for outcomes other"):
@@ -157,8 +154,7 @@ def test_several_outcomes_with_missing_cells(data):
 
 def test_weights_reach_the_last_step_of_pipelines(data):
     w = np.random.default_rng(0).uniform(0.1, 3, 180)
-    pipe = make_pipeline(StandardScaler(), OLS)
-    est = TLearner(**{**MODELS, "outcome_model": pipe})
+    est = TLearner(**{**MODELS, "outcome_model": make_pipeline(StandardScaler(), OLS)})
     est.fit(data.X, data.T, data.y, sample_weight=w)
     seen = [outside(est.folds_, k) for k in range(3)]
     means = [by_arm(data.X, data.T, data.y, own, w=w) for own in seen]
@@ -347,8 +343,6 @@ def test_pickled_copies_say_the_same(two, learner):
 
 # -- errors ----------------------------------------------------------------------------------
 
-NEIGHBOURS = KNeighborsRegressor()
-
 
 @pytest.mark.parametrize(
     "params, error, message",
@@ -393,11 +387,10 @@ def test_classifiers_of_outcomes_need_probabilities(two):
 def test_boosting_recovers_effects(learner):
     data = make_confounded(1000, random_state=0)
     trees = {"max_iter": 40, "max_leaf_nodes": 6}
-    model = ensemble.HistGradientBoostingRegressor(**trees)
-    settings = {**MODELS, "outcome_model": model}
+    settings = {**MODELS, "outcome_model": ensemble.HistGradientBoostingRegressor(**trees)}
     settings["propensity_model"] = ensemble.HistGradientBoostingClassifier(**trees)
     if learner is not TLearner:
-        settings["effect_model"] = model
+        settings["effect_model"] = settings["outcome_model"]
     est = learner(**settings).fit(data.X, data.T, data.y)
     assert np.sqrt(np.mean((est.effect(data.X) - data.effect) ** 2)) < 0.8 * data.effect.std()
     low, high = est.ate_interval()
