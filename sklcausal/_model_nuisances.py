@@ -227,8 +227,6 @@ class EffectModels(ModelPredictor):
         n_heads: int,
         n_jobs: int | None,
     ):
-        if not hasattr(model, "predict") or hasattr(model, "predict_proba"):
-            raise ValueError(f"`effect_model` must be a regressor, got {type(model).__name__}")
         self.n_effects = targets[0].shape[1]
         common = cross_fit.row_weight
         is_weighted = cross_fit.weight is not None or any((w != 1).any() for w in weights)

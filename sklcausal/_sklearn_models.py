@@ -107,7 +107,7 @@ class MeanModel:
 
 
 def check_mean_model(model: Any, is_binary: bool, name: str) -> None:
-    """Refuse a classifier for outcomes other than 0 and 1.
+    """Refuse a classifier for outcomes other than 0 and 1, or without probabilities.
 
     Parameters
     ----------
@@ -121,6 +121,24 @@ def check_mean_model(model: Any, is_binary: bool, name: str) -> None:
             f"`{name}` must be a regressor for outcomes other than 0 and 1, got "
             f"{type(model).__name__}"
         )
+    if is_classifier(model):
+        check_arm_model(model, name)
+
+
+def check_effect_model(model: Any) -> None:
+    """Refuse a classifier of effects.
+
+    Parameters
+    ----------
+    model : estimator
+
+    Raises
+    ------
+    ValueError
+        If it is one.
+    """
+    if is_classifier(model):
+        raise ValueError(f"`effect_model` must be a regressor, got {type(model).__name__}")
 
 
 def check_arm_model(model: Any, name: str) -> None:

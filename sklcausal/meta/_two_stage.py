@@ -14,9 +14,11 @@ from sklearn.utils._param_validation import HasMethods
 
 from sklcausal._ensemble import Recipe
 from sklcausal._first_stage import FirstStage
+from sklcausal._fit_data import FitData
 from sklcausal._model_nuisances import EffectModels
 from sklcausal._screening import Candidate
 from sklcausal._second_stage import EffectTask, StageRows
+from sklcausal._sklearn_models import check_effect_model
 from sklcausal.inference._theta_net import ThetaNet
 from sklcausal.inference._units import Affine
 from sklcausal.meta._t_learner import TLearner
@@ -65,6 +67,14 @@ class TwoStageLearner(TLearner):
 
     def _has_second_stage(self) -> bool:
         return True
+
+    def _check_settings(self, data: FitData, columns: np.ndarray | None) -> None:
+        # before the first stage is trained
+        super()._check_settings(data, columns)
+        self._effect_candidates()
+        check_widths(self.effect_widths, "effect_widths")
+        if self.effect_model is not None:
+            check_effect_model(self.effect_model)
 
     @abstractmethod
     def _targets(self, rows: StageRows) -> np.ndarray:

@@ -258,16 +258,16 @@ def models_of(est):
     return [[model.coef_ for model in own] for own in found]
 
 
-@pytest.mark.parametrize("n_folds", [2, 3])
+@pytest.mark.parametrize("n, n_folds", [(180, 2), (180, 3), (900, 2)])  # 900 are calibrated
 @pytest.mark.parametrize("learner", [SLearner, TLearner, *TWO_STAGE])
-def test_models_of_a_member_never_see_its_fold(data, learner, n_folds):
+def test_models_of_a_member_never_see_its_fold(learner, n, n_folds):
     settings = {**(EFFECTS if learner in TWO_STAGE else MODELS), "n_folds": n_folds}
-    cluster = np.arange(180) % 6
+    data = make_confounded(n, overlap="strong", random_state=0)
+    cluster = np.arange(n) % 6 if n == 180 else np.arange(n)
     est = learner(**settings).fit(data.X, data.T, data.y, cluster=cluster)
     inside, rng = est.folds_ == 1, np.random.default_rng(0)
-    X, T, y = data.X.copy(), data.T.copy(), data.y.copy()
+    X, T, y = data.X.copy(), data.T.copy(), np.where(inside, 3 * data.y + 10, data.y)
     X[inside] += rng.normal(size=X[inside].shape)
-    y[inside] = 3 * y[inside] + 10
     for label in np.unique(cluster[inside]):  # which are dealt by their numbers of arms
         T[cluster == label] = rng.permutation(T[cluster == label])
     other = clone(est).fit(X, T, y, cluster=cluster)
@@ -319,8 +319,7 @@ def test_nested_parameters(two):
 
 
 def test_grid_search_over_a_model(two):
-    model = DecisionTreeRegressor(min_samples_leaf=5)
-    est = TLearner(outcome_model=model, n_folds=1, random_state=0)
+    est = TLearner(outcome_model=DecisionTreeRegressor(min_samples_leaf=5), n_folds=1)
     grids = [{"outcome_model__max_depth": [1, 3]}, {"outcome_model": [OLS]}]  # or a whole model
     search = GridSearchCV(est, grids, cv=2, error_score="raise")
     search.fit(two.X, pack_targets(two.T, two.y))
@@ -354,15 +353,14 @@ def test_pickled_copies_say_the_same(two, learner):
         ({"propensity_model": OLS}, ValueError, "'propensity_model' parameter .* 'predict_proba'"),
         ({"propensity_model": SVC()}, ValueError, "'propensity_model' parameter .* 'predict_prob"),
         ({"effect_model": LOGISTIC}, ValueError, "`effect_model` must be a regressor, got Logis"),
-        # FAULT: only classifiers with `predict_proba` are known as such
         ({"effect_model": RidgeClassifier()}, ValueError, "`effect_model` must be a regressor"),
         ({"n_jobs": 1.5}, ValueError, "'n_jobs' parameter of DRLearner must be an"),
     ],
 )
 def test_bad_models(two, params, error, message):
-    est, weight = DRLearner(**{**EFFECTS, **params}), np.linspace(1, 2, 150)
+    est = DRLearner(**{**EFFECTS, **params})
     with pytest.raises(error, match=message):
-        est.fit(two.X, two.T, two.y, sample_weight=weight)
+        est.fit(two.X, two.T, two.y, sample_weight=two.X[:, 0] ** 2)
 
 
 def test_models_without_weights_do_where_there_are_none(two):
@@ -374,7 +372,6 @@ def test_models_without_weights_do_where_there_are_none(two):
 
 
 def test_classifiers_of_outcomes_need_probabilities(two):
-    # FAULT: fails where it predicts, by an AttributeError
     est = TLearner(**{**MODELS, "outcome_model": RidgeClassifier()})
     with pytest.raises(ValueError, match="`outcome_model` must have `predict_proba`"):
         est.fit(two.X, two.T, (two.y > 0).astype(float))
