@@ -272,6 +272,8 @@ def test_models_of_a_member_never_see_its_fold(learner, n, n_folds):
         T[cluster == label] = rng.permutation(T[cluster == label])
     other = clone(est).fit(X, T, y, cluster=cluster)
     np.testing.assert_array_equal(est.folds_, other.folds_)
+    weighed = [own.theta_net_.ensemble.importance(5)[1] for own in (est, other)]
+    np.testing.assert_array_equal(*weighed)
     for k, (before, after) in enumerate(zip(models_of(est), models_of(other), strict=True)):
         # means come back from units of all rows, which round differently
         same = [np.allclose(a, b, rtol=1e-9) for a, b in zip(before, after, strict=True)]
