@@ -16,6 +16,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklcausal._contrasts import Contrast, Contrasts
 from sklcausal._ensemble import Ensemble, Recipe, Start
+from sklcausal._fit_data import FitData
 from sklcausal.exceptions import IntervalNotAvailableError, TargetError
 from sklcausal.hyper._arm_features import ArmFeatures
 from sklcausal.inference._theta_net import ThetaNet
@@ -104,12 +105,15 @@ class HyperWeights(_Estimator):
         """
         return cls(**{**PAPER, **cls._paper_sizes, **params})
 
-    def _recipe(self, n_heads: int, n_outcomes: int) -> Recipe:
+    def _check_settings(self, data: FitData, columns: np.ndarray | None) -> None:
+        super()._check_settings(data, columns)
         if getattr(self, "outcome_model", None) is not None:
             raise ValueError(
                 f"`outcome_model` must be None for {type(self).__name__}, whose outcome networks "
                 f"get their weights from a hypernetwork, got {self.outcome_model!r}"
             )
+
+    def _recipe(self, n_heads: int, n_outcomes: int) -> Recipe:
         self.arm_features_: ArmFeatures | None = self._read_features()
         own = None if self.arm_features_ is None else self.arm_features_.seen
         return self._generated(n_heads, n_outcomes, own)
