@@ -8,6 +8,7 @@ import torch
 from sklearn.base import clone
 from skorch.callbacks import Callback, Checkpoint, LRScheduler
 
+from sklcausal._screening import Candidate, rank
 from sklcausal.datasets import make_confounded
 from sklcausal.exceptions import TrainingDivergedError
 from sklcausal.representation import TARNet
@@ -124,6 +125,25 @@ def test_candidates_are_chosen_on_validation_rows(data):
     est = TARNet(**SMALL, max_epochs=30, numeric_encoding=None, weight_decay=[0.1, 1e4])
     est.fit(data.X, data.T, data.y)
     assert est.weight_decay_ == 0.1
+
+
+def test_candidates_that_losses_cannot_tell_go_to_the_strongest_decay():
+    weak, middle, strong, worse = (Candidate(None, decay) for decay in (0.1, 1.0, 10.0, 100.0))
+    base = np.array([1.0, 2.0, 3.0, 4.0])  # members differ, which tells nothing of candidates
+    losses = {
+        worse: base + 0.5,  # by as much in every member: clear
+        strong: base + [0.3, -0.1, 0.3, -0.1],  # worse by 0.1, of a standard error of 0.115
+        weak: base,
+        middle: base + [0.3, -0.05, 0.3, -0.05],  # by 0.125, of 0.101: clear
+    }
+    assert rank(losses, True) == [strong, weak, middle, worse]
+    assert rank(losses, False) == [weak, strong, middle, worse]
+    alone = {candidate: own[:1] for candidate, own in losses.items()}
+    assert rank(alone, True) == rank(alone, False) == [weak, strong, middle, worse]
+    # at equal decay, and without one, the smaller loss
+    bins, none = Candidate(8, 10.0), Candidate(None, None)
+    losses |= {bins: base + [0.1, -0.05, 0.1, -0.05], none: base + [0.2, -0.1, 0.2, -0.2]}
+    assert rank(losses, True) == [bins, strong, weak, none, middle, worse]
 
 
 def test_gradient_clipping_bounds_each_member(data):

@@ -209,6 +209,14 @@ def test_intervals_and_averages_need_people(twin, study):
     assert (low <= high).all()
 
 
+def test_a_head_that_is_no_arm_has_a_feature_of_its_own(study):
+    settings = {**TINY, **TWINS["HyperDragonNet"], "arm_features": WITH_UNSEEN}
+    module = fit(hyper.HyperDragonNet(**settings), *study).theta_net_.ensemble.module
+    seen = np.array(list(DOSES.values()))
+    expected = np.block([[((seen - seen.mean()) / seen.std())[:, None], np.zeros((3, 1))], [0, 1]])
+    np.testing.assert_allclose(module.body.features, expected, rtol=1e-6)
+
+
 @every_twin
 def test_further_arms_change_nothing_for_those_that_were_received(study, name):
     X, T, y = study
