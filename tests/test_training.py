@@ -132,14 +132,14 @@ def test_candidates_that_losses_cannot_tell_go_to_the_strongest_decay():
     base = np.array([1.0, 2.0, 3.0, 4.0])  # members differ, which tells nothing of candidates
     losses = {
         worse: base + 0.5,  # by as much in every member: clear
-        strong: base + [0.3, -0.1, 0.3, -0.1],  # worse by 0.1, of a standard error of 0.115
+        strong: base + [0.31, -0.09, 0.31, -0.09],  # worse by 0.11, of a standard error of 0.115
         weak: base,
         middle: base + [0.3, -0.05, 0.3, -0.05],  # by 0.125, of 0.101: clear
     }
     assert rank(losses, True) == [strong, weak, middle, worse]
     assert rank(losses, False) == [weak, strong, middle, worse]
     alone = {candidate: own[:1] for candidate, own in losses.items()}
-    assert rank(alone, True) == rank(alone, False) == [weak, strong, middle, worse]
+    assert rank(alone, True) == rank(alone, False) == [weak, middle, strong, worse]
     # at equal decay, and without one, the smaller loss
     bins, none = Candidate(8, 10.0), Candidate(None, None)
     losses |= {bins: base + [0.1, -0.05, 0.1, -0.05], none: base + [0.2, -0.1, 0.2, -0.2]}
