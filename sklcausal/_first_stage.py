@@ -15,11 +15,11 @@ import torch
 from sklcausal._contrasts import Contrast
 from sklcausal._cross_fit import CrossFit
 from sklcausal._fit_data import FitData
-from sklcausal._model_nuisances import ModelPropensity
 from sklcausal._models import StructuralModel
 from sklcausal._screening import Candidate
 from sklcausal._second_stage import StageRows
 from sklcausal.exceptions import IntervalNotAvailableError
+from sklcausal.inference._arm_probabilities import ArmProbabilities
 from sklcausal.inference._balance import weigh_rows
 from sklcausal.inference._calibration import calibrate
 from sklcausal.inference._dose_law import marginal_law
@@ -36,7 +36,6 @@ from sklcausal.inference._nuisance import (
     ObservationNet,
     PropensityNet,
 )
-from sklcausal.inference._representer import RepresenterNet
 from sklcausal.inference._targets import Cells, MeanContrast
 from sklcausal.inference._theta_net import ThetaNet
 from sklcausal.inference._units import Affine, EngineUnits
@@ -45,9 +44,7 @@ N_BINS = 8
 LAW_CANDIDATES = (Candidate(None, 1.0), Candidate(N_BINS, 3.0))
 LAW_WIDTHS = (50, 50)
 
-# what knows the probabilities of arms of every member
-ArmNet = PropensityNet | ModelPropensity
-LawNet = ArmNet | RepresenterNet | MomentNet
+LawNet = ArmProbabilities | MomentNet
 
 
 @dataclass
@@ -211,7 +208,7 @@ class FirstStage:
             return PropensityNet().fit(cross_fit, data.t, treatments.n_arms, settings)
         return MomentNet().fit(cross_fit, data.t, treatments.is_binary, settings)
 
-    def arm_net(self, net: ThetaNet) -> ArmNet:
+    def arm_net(self, net: ThetaNet) -> ArmProbabilities:
         """Return what knows the probabilities of arms, trained now where inference has none.
 
         Parameters
@@ -220,11 +217,11 @@ class FirstStage:
 
         Returns
         -------
-        PropensityNet or ModelPropensity
+        ArmProbabilities
             Of the members of the outcome networks.
         """
         found = self.nuisances.law_net or self.law_net(self.data, net, self.cross_fit)
-        if isinstance(found, ArmNet):
+        if isinstance(found, ArmProbabilities):
             return found
         settings = self._settings(self._law_candidates())
         n_arms = self.data.treatments.n_arms

@@ -23,10 +23,9 @@ from sklcausal._sklearn_models import (
     fit_weighted,
     seeded,
 )
-from sklcausal.inference._law import ArmLaw
+from sklcausal.inference._arm_probabilities import ArmProbabilities
 from sklcausal.inference._nuisance import clip_propensity
 from sklcausal.inference._splines import explained_by_columns
-from sklcausal.inference._units import EngineUnits
 
 CHUNK = 16_384
 SURE = 1e-4  # least distance of a probability from 0 and 1, and least mean count
@@ -265,7 +264,7 @@ class EffectModels(ModelPredictor):
         return np.column_stack(columns)
 
 
-class ModelPropensity:
+class ModelPropensity(ArmProbabilities):
     """Probabilities of the arms by a classifier.
 
     Parameters
@@ -276,16 +275,7 @@ class ModelPropensity:
     clip : float
         Smallest probability.
     n_jobs : int or None
-
-    Attributes
-    ----------
-    propensity_ : ndarray of shape (n_samples, n_arms) or (n_folds, n_samples, n_arms)
-        Out-of-fold; by fold for a second stage.
-    candidate_ : Candidate
-        Not used, since there are no settings to choose from.
     """
-
-    candidate_ = NO_CANDIDATE
 
     def __init__(
         self, cross_fit: CrossFit, data: FitData, model: Any, clip: float, n_jobs: int | None
@@ -298,10 +288,7 @@ class ModelPropensity:
             )
             for rows, member in zip(_own_rows(cross_fit), cross_fit.members, strict=True)
         )
-        if cross_fit.places:
-            self.propensity_ = cross_fit.out_of_fold(
-                lambda k, rows: self.of_member(k, cross_fit.X, rows)
-            )
+        self.keep_out_of_fold(cross_fit)
 
     def of_member(self, k: int, X: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Predict the probabilities of given rows with one member.
@@ -331,35 +318,3 @@ class ModelPropensity:
         """
         found = np.stack([model.predict_proba(X) for model in self.models])
         return clip_propensity(found, self.clip)
-
-    def law(self, units: EngineUnits, quadratic: bool, fold: int | None = None) -> ArmLaw:
-        """Return what inference averages over.
-
-        Parameters
-        ----------
-        units : EngineUnits
-            Not needed.
-        quadratic : bool
-            Not needed.
-        fold : int or None, default=None
-            Which a second stage may not see; None for a first stage.
-
-        Returns
-        -------
-        ArmLaw
-        """
-        return ArmLaw(self.propensity_ if fold is None else self.propensity_[fold])
-
-    def predict(self, X: np.ndarray) -> np.ndarray:
-        """Average the members' probabilities for new rows.
-
-        Parameters
-        ----------
-        X : ndarray of shape (n, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n, n_arms)
-        """
-        found: np.ndarray = self.by_member(X).mean(axis=0)
-        return found

@@ -126,6 +126,10 @@ class BaseThetaEstimator(ThetaCurves):
     def _recipe(self, n_heads: int, n_outcomes: int) -> Recipe:
         """Name the network: one head per arm, or one for the intercept and each slope."""
 
+    def _network(self, n_heads: int, n_outcomes: int) -> Recipe:
+        """Say how the network that the method names gets its weights: as its parameters."""
+        return self._recipe(n_heads, n_outcomes)
+
     def _structural_model(self, kind: str) -> StructuralModel:
         return PotentialOutcomes() if kind == "discrete" else GeneralizedLinear()
 
@@ -152,7 +156,7 @@ class BaseThetaEstimator(ThetaCurves):
 
     def _effect_recipe(self, n_heads: int, n_out: int) -> Recipe:
         """Name the network for effects."""
-        return self._recipe(n_heads, n_out)
+        return self._network(n_heads, n_out)
 
     def _effect_candidates(self) -> list[Candidate]:
         """Name the settings that a network for effects is trained with."""
@@ -289,7 +293,7 @@ class BaseThetaEstimator(ThetaCurves):
         weight = cross_fit.row_weight
         model = self.model_
         trained = cross_fit.train(
-            self._recipe(model.n_heads_, model.n_params_ // model.n_heads_),
+            self._network(model.n_heads_, model.n_params_ // model.n_heads_),
             Objective(self._outcome_loss, self._penalty()),
             data.y,
             data.t,

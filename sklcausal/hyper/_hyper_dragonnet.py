@@ -23,18 +23,7 @@ class HyperDragonNet(HyperWeights, DragonNet):
 
     Parameters
     ----------
-    propensity_weight : float, default=1.0
-        Weight of the cross-entropy of the arms beside the loss of the outcomes.
-    targeted_weight : float, default=0.0
-        Weight of targeted regularisation.
-    tmle : bool, default=False
-        Whether averages are targeted maximum likelihood estimates.
-    propensity_widths : sequence of int, default=()
-        Units of the hidden layers of the head for the arms.
-    representation_widths : sequence of int, default=(50, 50)
-        Units of the shared hidden layers, at least one.
-    head_widths : sequence of int, default=(50,)
-        Units of the hidden layers of each head.
+    {inherited_parameters}
     {shared_parameters}
 
     Attributes

@@ -23,14 +23,7 @@ class HyperFlexTENet(HyperWeights, FlexTENet):
 
     Parameters
     ----------
-    shared_widths : sequence of int, default=(50, 50)
-        Units of the shared part of each hidden layer.
-    private_widths : sequence of int, default=(50, 50)
-        Units of the part of each arm, for as many layers.
-    private_decay : float, default=3.0
-        Factor of the weight decay of private parts; of no use where these are generated.
-    orthogonal_weight : float, default=0.1
-        Weight of the penalty on reading the same directions.
+    {inherited_parameters}
     {shared_parameters}
 
     Attributes

@@ -23,16 +23,7 @@ class HyperMitNet(HyperWeights, MitNet):
 
     Parameters
     ----------
-    propensity_weight : float, default=1.0
-        Weight of the cross-entropy of the arms.
-    reversal_epochs : int, default=50
-        Epochs until the gradient is fully reversed, starting from a little.
-    propensity_widths : sequence of int, default=(50,)
-        Units of the hidden layers of the head for the arms.
-    representation_widths : sequence of int, default=(50, 50)
-        Units of the shared hidden layers, at least one.
-    head_widths : sequence of int, default=(50,)
-        Units of the hidden layers of each head.
+    {inherited_parameters}
     {shared_parameters}
 
     Attributes

@@ -22,8 +22,7 @@ class HyperSLearner(HyperWeights, SLearner):
 
     Parameters
     ----------
-    widths : sequence of int, default=(50, 50, 50)
-        Units of the hidden layers.
+    {inherited_parameters}
     {shared_parameters}
 
     Attributes

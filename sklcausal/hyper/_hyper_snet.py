@@ -23,18 +23,7 @@ class HyperSNet(HyperWeights, SNet):
 
     Parameters
     ----------
-    shared_widths : sequence of int, default=(50,)
-        Units of the layers of confounders and of what the propensity reads alone.
-    private_widths : sequence of int, default=(25,)
-        Units of the layers that outcomes share and of those of each arm.
-    head_widths : sequence of int, default=(50,)
-        Units of the hidden layers of each outcome's head.
-    propensity_widths : sequence of int, default=()
-        Units of the hidden layers of the head for the arms.
-    propensity_weight : float, default=1.0
-        Weight of the cross-entropy of the arms beside the loss of the outcomes.
-    orthogonal_weight : float, default=0.01
-        Weight of the penalty on reading the same columns.
+    {inherited_parameters}
     {shared_parameters}
 
     Attributes

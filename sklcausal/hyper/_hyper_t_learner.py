@@ -23,8 +23,7 @@ class HyperTLearner(HyperWeights, TLearner):
 
     Parameters
     ----------
-    widths : sequence of int, default=(50, 50, 50)
-        Units of the hidden layers of each arm's network.
+    {inherited_parameters}
     {shared_parameters}
 
     Attributes

@@ -23,10 +23,7 @@ class HyperTARNet(HyperWeights, TARNet):
 
     Parameters
     ----------
-    representation_widths : sequence of int, default=(50, 50)
-        Units of the shared hidden layers.
-    head_widths : sequence of int, default=(50,)
-        Units of the hidden layers of each head.
+    {inherited_parameters}
     {shared_parameters}
 
     Attributes

@@ -113,13 +113,13 @@ class HyperWeights(_Estimator):
                 f"get their weights from a hypernetwork, got {self.outcome_model!r}"
             )
 
-    def _recipe(self, n_heads: int, n_outcomes: int) -> Recipe:
+    def _network(self, n_heads: int, n_outcomes: int) -> Recipe:
         self.arm_features_: ArmFeatures | None = self._read_features()
         own = None if self.arm_features_ is None else self.arm_features_.seen
         return self._generated(n_heads, n_outcomes, own)
 
     def _generated(self, n_heads: int, n_outcomes: int, features: np.ndarray | None) -> Recipe:
-        plain = super()._recipe(n_heads, n_outcomes)  # type: ignore[safe-super]
+        plain = self._recipe(n_heads, n_outcomes)
         arguments = {
             "body": plain.body,
             "body_arguments": plain.arguments,

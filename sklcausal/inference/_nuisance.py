@@ -17,8 +17,7 @@ from sklcausal._ensemble import Recipe, Start
 from sklcausal._models import PotentialOutcomes
 from sklcausal._objective import Objective, arm_cross_entropy
 from sklcausal._screening import Candidate
-from sklcausal.inference._law import ArmLaw
-from sklcausal.inference._units import EngineUnits
+from sklcausal.inference._arm_probabilities import ArmProbabilities
 from sklcausal.nn._bodies import MultiHeadMLP
 
 MAX_CALIBRATION_ROWS = 50_000
@@ -71,13 +70,13 @@ def some_rows(rows: np.ndarray) -> np.ndarray:
     return rows[:: 1 + len(rows) // MAX_CALIBRATION_ROWS]
 
 
-class PropensityNet:
-    """Probabilities of the arms given x.
+class PropensityNet(ArmProbabilities):
+    """Probabilities of the arms given x, by networks.
 
     Attributes
     ----------
     propensity_ : ndarray of shape (n_samples, n_arms) or (n_folds, n_samples, n_arms)
-        Out-of-fold, clipped; by fold for pairs of folds.
+        Out-of-fold, clipped; by fold for a second stage.
     temperature_ : ndarray of shape (n_members,)
     """
 
@@ -110,11 +109,7 @@ class PropensityNet:
         )
         self.ensemble, self.candidate_ = trained.ensemble, trained.candidate
         self.temperature_ = self._temperatures(cross_fit, t)
-
-        if cross_fit.places:
-            self.propensity_ = cross_fit.out_of_fold(
-                lambda k, rows: self.of_member(k, cross_fit.X, rows)
-            )
+        self.keep_out_of_fold(cross_fit)
         return self
 
     def of_member(self, k: int, X: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -161,38 +156,6 @@ class PropensityNet:
             scaled = log_softmax(logits.astype(float) / TEMPERATURES[:, None, None], axis=2)
             loss = -scaled[:, np.arange(len(rows)), t[rows]] @ cross_fit.row_weight[rows]
             found[k] = TEMPERATURES[loss.argmin()]
-        return found
-
-    def law(self, units: EngineUnits, quadratic: bool, fold: int | None = None) -> ArmLaw:
-        """Return what inference averages over.
-
-        Parameters
-        ----------
-        units : EngineUnits
-            Not needed.
-        quadratic : bool
-            Not needed.
-        fold : int or None, default=None
-            Which a second stage may not see; None for a first stage.
-
-        Returns
-        -------
-        ArmLaw
-        """
-        return ArmLaw(self.propensity_ if fold is None else self.propensity_[fold])
-
-    def predict(self, X: np.ndarray) -> np.ndarray:
-        """Average the members' probabilities for new rows.
-
-        Parameters
-        ----------
-        X : ndarray of shape (n, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n, n_arms)
-        """
-        found: np.ndarray = self.by_member(X).mean(axis=0)
         return found
 
 

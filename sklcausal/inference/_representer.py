@@ -8,12 +8,12 @@ import numpy as np
 
 from sklcausal._cross_fit import CrossFit
 from sklcausal._ensemble import Predictor
-from sklcausal._screening import Candidate
+from sklcausal.inference._arm_probabilities import ArmProbabilities
 from sklcausal.inference._law import ArmLaw
 from sklcausal.inference._units import EngineUnits
 
 
-class RepresenterNet:
+class RepresenterNet(ArmProbabilities):
     """What the mean outcome of every arm weighs the outcomes of its takers with, given x.
 
     Parameters
@@ -32,13 +32,10 @@ class RepresenterNet:
     ----------
     inverse_ : ndarray of shape (n_samples, n_arms) or (n_folds, n_samples, n_arms)
         Out-of-fold weights; by fold for a second stage.
-    candidate_ : Candidate
-        Not used, since nothing is trained here.
     """
 
     def __init__(self, ensemble: Predictor, cross_fit: CrossFit, t: np.ndarray, clip: float):
         self.ensemble, self.clip = ensemble, clip
-        self.candidate_ = Candidate(None, 0.0)
         raw = cross_fit.out_of_fold(lambda k, rows: ensemble.member(k, cross_fit.X, rows)[0])
         nested = raw if cross_fit.is_nested else raw[None]
         known = np.zeros(nested.shape[:2], dtype=bool)
@@ -51,14 +48,45 @@ class RepresenterNet:
         self.shift = -np.log(mean)
         found = np.where(known[:, :, None], self._bounded(nested + self.shift), 0.0)
         self.inverse_ = found if cross_fit.is_nested else found[0]
+        self.propensity_ = _propensity(self.inverse_)
 
     def _bounded(self, logarithm: np.ndarray) -> np.ndarray:
         most = np.inf if self.clip == 0 else np.log(1 / self.clip)
         # a propensity is at most 1, and so a weight at least that
         return np.exp(np.clip(logarithm, 0.0, most))
 
+    def of_member(self, k: int, X: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Turn the weights of given rows by one member into probabilities.
+
+        Parameters
+        ----------
+        k : int
+        X : ndarray of shape (n_samples, n_features)
+        rows : ndarray of int
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_arms)
+        """
+        logarithm, _ = self.ensemble.member(k, X, rows)
+        return _propensity(self._bounded(logarithm + self.shift[0]))
+
+    def by_member(self, X: np.ndarray) -> np.ndarray:
+        """Turn the weights of new rows by every member into probabilities.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_members, n, n_arms)
+        """
+        parts = [logarithm for _, logarithm in self.ensemble.theta(X)]
+        return _propensity(self._bounded(np.concatenate(parts, axis=1) + self.shift[0]))
+
     def law(self, units: EngineUnits, quadratic: bool, fold: int | None = None) -> ArmLaw:
-        """Return what inference averages over.
+        """Return what inference averages over: corrections take the weights themselves.
 
         Parameters
         ----------
@@ -73,25 +101,9 @@ class RepresenterNet:
         -------
         ArmLaw
         """
-        inverse = self.inverse_ if fold is None else self.inverse_[fold]
-        return ArmLaw(_propensity(inverse), inverse=inverse)
-
-    def predict(self, X: np.ndarray) -> np.ndarray:
-        """Average the members' propensities for new rows.
-
-        Parameters
-        ----------
-        X : ndarray of shape (n, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n, n_arms)
-        """
-        parts = [
-            _propensity(self._bounded(logarithm + self.shift[0])).mean(axis=0)
-            for _, logarithm in self.ensemble.theta(X)
-        ]
-        return np.concatenate(parts)
+        law = super().law(units, quadratic, fold)
+        law.inverse = self.inverse_ if fold is None else self.inverse_[fold]
+        return law
 
 
 def _propensity(inverse: np.ndarray) -> np.ndarray:

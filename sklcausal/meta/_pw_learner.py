@@ -23,12 +23,7 @@ class PWLearner(TwoStageLearner):
 
     Parameters
     ----------
-    effect_widths : sequence of int, default=(50, 50)
-        Units of the hidden layers of the network for effects, one for each arm but the control.
-    effect_weight_decay : 'auto', float or sequence of float, default='auto'
-        As ``weight_decay``, of the network for effects; 'auto' tries 1, 5, 25 and 100.
-    widths : sequence of int, default=(50, 50, 50)
-        Units of the hidden layers of each arm's outcome network.
+    {inherited_parameters}
     {shared_parameters}
 
     Attributes

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from sklcausal._draws import Batch
 from sklcausal._ensemble import Predictor
-from sklcausal._first_stage import ArmNet, FirstStage
+from sklcausal._first_stage import FirstStage
 from sklcausal._objective import Objective, half_squares
 from sklcausal._second_stage import EffectTask, StageRows
+from sklcausal.inference._arm_probabilities import ArmProbabilities
 from sklcausal.inference._theta_net import ThetaNet
 from sklcausal.meta._two_stage import TwoStageLearner
 from sklcausal.nn._outputs import Outputs
@@ -28,13 +29,13 @@ class BlendedEnsemble(Predictor):
     ----------
     ensemble : Predictor
         Whose outputs are the effects among the arms, then those among the control.
-    propensity : PropensityNet or ModelPropensity
+    propensity : ArmProbabilities
         Of as many members.
     control : int
         Code of the control.
     """
 
-    def __init__(self, ensemble: Predictor, propensity: ArmNet, control: int):
+    def __init__(self, ensemble: Predictor, propensity: ArmProbabilities, control: int):
         self.ensemble, self.propensity, self.control = ensemble, propensity, control
 
     @property
@@ -117,12 +118,7 @@ class XLearner(TwoStageLearner):
 
     Parameters
     ----------
-    effect_widths : sequence of int, default=(50, 50)
-        Units of the hidden layers of the network for effects, one for each arm but the control.
-    effect_weight_decay : 'auto', float or sequence of float, default='auto'
-        As ``weight_decay``, of the network for effects; 'auto' tries 1, 5, 25 and 100.
-    widths : sequence of int, default=(50, 50, 50)
-        Units of the hidden layers of each arm's outcome network.
+    {inherited_parameters}
     {shared_parameters}
 
     Attributes

@@ -156,8 +156,32 @@ _REFERENCES = {
 }
 
 
+def _split_parameters(text: str) -> dict[str, str]:
+    """Split a list of parameters by their names."""
+    return {part.split(" : ")[0]: part for part in re.split(r"\n(?=\w)", text)}
+
+
+def _parameters_of(cls: type) -> dict[str, str]:
+    """Find the parameters that a docstring describes."""
+    section = re.search(r"Parameters\n-+\n(.*?)\n\n(?=\w+\n--)", cls.__doc__ or "", re.S)
+    return _split_parameters(section.group(1)) if section else {}
+
+
+def _in_order(cls: type, signature: inspect.Signature, known: dict[str, str]) -> list[str]:
+    """Put parameters of a class before those of its parents, and those before the shared ones."""
+    fields = [vars(base).get("__annotations__", {}) for base in cls.__mro__]
+
+    def place(name: str) -> tuple[bool, bool, int]:
+        distance = next((i for i, own in enumerate(fields) if name in own), 0)
+        return name != "self", name in known, 0 if name in known else distance
+
+    return sorted(signature.parameters, key=place)
+
+
 def shared_docs(cls: C) -> C:
     """Fill the shared parameters, attributes and references into an estimator's docstring.
+
+    ``{inherited_parameters}`` stands for parameters that a parent class describes.
 
     The signature lists the parameters of its own and then those of its parents before the shared
     ones, as the docstring does.
@@ -173,22 +197,23 @@ def shared_docs(cls: C) -> C:
     """
     init: Any = vars(cls)["__init__"]
     signature = inspect.signature(init)
-    parts = re.split(r"\n(?=\w)", SHARED_PARAMETERS)
-    known = {part.split(" : ")[0]: part for part in parts}
+    known = _split_parameters(SHARED_PARAMETERS)
     text = inspect.cleandoc(cls.__doc__ or "")
     known = known if "{shared_parameters}" in text else {}
     shared = [known[name] for name in signature.parameters if name in known]
+    if "{inherited_parameters}" in text:
+        described: dict[str, str] = {}
+        for parent in reversed(cls.__mro__[1:]):
+            described |= _parameters_of(parent)
+        own = vars(cls).get("__annotations__", {})
+        names = [n for n in _in_order(cls, signature, known) if n not in own and n not in known]
+        inherited = [described[n] for n in names if n in described]
+        text = text.replace("{inherited_parameters}", "\n".join(inherited))
     text = text.replace("{shared_parameters}", "\n".join(shared))
     text = text.replace("{shared_attributes}", SHARED_ATTRIBUTES)
     text = text.replace("{shared_identification}", SHARED_IDENTIFICATION)
     references = "\n".join(f".. {key} {value}" for key, value in _REFERENCES.items())
     cls.__doc__ = text.replace("{shared_references}", references) + "\n"
-    fields = [vars(base).get("__annotations__", {}) for base in cls.__mro__]
-
-    def place(name: str) -> tuple[bool, bool, int]:
-        distance = next((i for i, own in enumerate(fields) if name in own), 0)
-        return name != "self", name in known, 0 if name in known else distance
-
-    order = sorted(signature.parameters.values(), key=lambda p: place(p.name))
-    init.__signature__ = signature.replace(parameters=order)
+    order = _in_order(cls, signature, known)
+    init.__signature__ = signature.replace(parameters=[signature.parameters[n] for n in order])
     return cls
