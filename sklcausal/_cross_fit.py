@@ -19,7 +19,7 @@ from sklcausal._member_data import make_training_data, safe_origin
 from sklcausal._models._base import Units
 from sklcausal._objective import Objective
 from sklcausal._screening import Candidate, Task, fit_ensemble
-from sklcausal._training import TrainingOptions
+from sklcausal._training_options import TrainingOptions
 from sklcausal.exceptions import TargetError
 
 

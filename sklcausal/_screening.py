@@ -16,7 +16,8 @@ from sklcausal._draws import MemberRows, TrainingData
 from sklcausal._ensemble import Ensemble, MemberModule, Recipe, Start
 from sklcausal._objective import Objective
 from sklcausal._progress import ProgressBar
-from sklcausal._training import MemberNet, TrainingOptions
+from sklcausal._training import MemberNet
+from sklcausal._training_options import TrainingOptions
 from sklcausal.nn._encoder import make_encoding
 from sklcausal.nn._layers import reset_members
 

@@ -31,7 +31,7 @@ from sklcausal._second_stage import EffectTask
 from sklcausal._settings import check_decays, find_columns, resolve_device
 from sklcausal._theta_curves import ThetaCurves
 from sklcausal._theta_results import TrainingRows
-from sklcausal._training import TrainingOptions
+from sklcausal._training_options import TrainingOptions
 from sklcausal.exceptions import IntervalNotAvailableError
 from sklcausal.inference._diagnostics import diagnose, warn_of_overlap
 from sklcausal.inference._effect_projection import EffectProjection

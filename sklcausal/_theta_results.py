@@ -23,13 +23,10 @@ from sklcausal.inference._averages import Average, combine_repeats
 from sklcausal.inference._diagnostics import describe_diagnostics
 from sklcausal.inference._effect_projection import EffectProjection
 from sklcausal.inference._engine import Engine, Representer
+from sklcausal.inference._function_target import FunctionTarget, read_functions
 from sklcausal.inference._groups import Groups
 from sklcausal.inference._result import InferenceResult, make_result
-from sklcausal.inference._targets import (
-    FunctionTarget,
-    MeanContrast,
-    read_functions,
-)
+from sklcausal.inference._targets import MeanContrast
 from sklcausal.inference._theta_net import ThetaNet
 from sklcausal.inference._units import EngineUnits
 from sklcausal.targets import as_column_array, check_lengths, check_same_index

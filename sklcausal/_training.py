@@ -4,9 +4,7 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,31 +18,12 @@ from sklcausal._draws import Batch, Draws, MemberRows, TrainingData
 from sklcausal._member_steps import Decay, clip_members, step_members
 from sklcausal._objective import Objective
 from sklcausal._stopping import MemberStopping
+from sklcausal._training_options import TrainingOptions
 from sklcausal.exceptions import TrainingDivergedError
 from sklcausal.nn._state import copy_state, keep_buffers
 
 VALIDATION_CHUNK = 16_384
 BATCH_EVENTS = ("on_batch_begin", "on_grad_computed", "on_batch_end")
-
-
-@dataclass
-class TrainingOptions:
-    """What a user can say about training; see the parameters of the estimators."""
-
-    max_epochs: int = 300
-    batch_size: int = 64
-    lr: float = 3e-3
-    patience: int = 20
-    lr_schedule: str | None = None
-    gradient_clip: float | None = None
-    device: str = "cpu"
-    verbose: int = 0
-    callbacks: Sequence[Any] | None = None
-    net_params: dict[str, Any] = field(default_factory=dict)
-
-
-class _NoCriterion(nn.Module):
-    """Stand where skorch wants a criterion; the loss is the member loss."""
 
 
 class MemberNet(NeuralNet):
@@ -76,30 +55,11 @@ class MemberNet(NeuralNet):
         weight_decay: Sequence[float],
         options: TrainingOptions,
     ):
-        settings: dict[str, Any] = {
-            "criterion": _NoCriterion,
-            "optimizer": torch.optim.Adam,
-            "lr": options.lr,
-            "batch_size": options.batch_size,
-            "device": options.device,
-            "train_split": None,
-            "verbose": 0,
-            # copies, since each net keeps its own state in them
-            "callbacks": [copy.copy(callback) for callback in options.callbacks or []],
-        }
-        if "optimizer" not in options.net_params:
-            settings["optimizer__fused"] = options.device in ("cpu", "cuda")
-        taken = {"module", "lr", "batch_size", "device", "max_epochs", "train_split", "callbacks"}
-        clash = sorted(taken & set(options.net_params))
-        if clash:
-            raise ValueError(
-                "`net_params` must not hold what is a parameter of the estimator or set by it "
-                f"({sorted(taken)}), got {clash}"
-            )
+        settings = options.for_skorch()
         try:
-            super().__init__(module, **{**settings, **options.net_params})
+            super().__init__(module, **settings)
         except (TypeError, ValueError) as error:
-            raise _explain_net_params(options.net_params, error) from error
+            raise options.explain(error) from error
         self.objective_ = objective
         self.data_, self.members_, self.units_of_ = data, list(members), list(units_of)
         self.options_ = options
@@ -127,7 +87,7 @@ class MemberNet(NeuralNet):
         try:
             return super().initialize()
         except (TypeError, ValueError) as error:
-            raise _explain_net_params(self.options_.net_params, error) from error
+            raise self.options_.explain(error) from error
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Any]]:
@@ -430,10 +390,3 @@ class MemberNet(NeuralNet):
         if not self.best_state_:
             self.best_state_ = copy_state(self._plain_module)
         return {name: value.cpu().numpy() for name, value in self.best_state_.items()}
-
-
-def _explain_net_params(net_params: dict[str, Any], error: Exception) -> ValueError:
-    return ValueError(
-        "`net_params` must hold arguments of skorch.NeuralNet, such as 'optimizer' or "
-        f"'optimizer__betas', got {net_params!r} ({error})"
-    )

@@ -4,55 +4,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from scipy.sparse import csr_array
-from scipy.stats import norm
 
 from sklcausal._contrasts import Contrast
 from sklcausal._cross_fit import CrossFit
 from sklcausal.exceptions import IntervalNotAvailableError
 from sklcausal.inference._averages import Average
+from sklcausal.inference._bands import Band, mean_by_group
 from sklcausal.inference._engine import Engine
 from sklcausal.inference._groups import Groups
 from sklcausal.inference._influence import row_gradient
-from sklcausal.inference._projection import Projection, plan_features
+from sklcausal.inference._projection import Basis, Projection, plan_features
 from sklcausal.inference._splines import AdditiveSplines
 from sklcausal.inference._targets import MeanContrast, Parameters, Target
 from sklcausal.inference._theta_net import ThetaNet
 
-N_DRAWS = 1000
-BAND_ROWS = 1000
 MIN_ARM_ROWS = 5
 MOST_BASES = 64  # projections that are kept
-
-
-@dataclass
-class Basis:
-    """Outputs that are projected on the same features, and their projection.
-
-    Attributes
-    ----------
-    target : Target
-        What is projected.
-    used : ndarray of int
-        Outputs of the networks that the target depends on.
-    constant : ndarray of shape (n_used,) or None
-        Derivative of the target by them where it is the same for all rows; None where it is not.
-    projection : Projection or None
-    missing : str
-        Why there is none.
-    """
-
-    target: Target
-    used: np.ndarray
-    constant: np.ndarray | None
-    projection: Projection | None = None
-    missing: str = ""
 
 
 # a basis, the contrasts and outcomes that it holds, and these as combinations of its outputs;
@@ -330,8 +303,7 @@ class EffectProjection:
     ) -> tuple[np.ndarray, np.ndarray]:
         n_targets = contrast.n_contrasts * self.n_outcomes
         effect, centre, error = (np.zeros((len(X), n_targets)) for _ in range(3))
-        largest = np.zeros((n_targets, N_DRAWS))
-        parts = self._parts(contrast)
+        band, parts = Band(n_targets, seed), self._parts(contrast)
         for rows, theta, features in self.net.with_features(X):
             means = self.net.means(theta, contrast.of(rows).points)
             effect[rows] = np.subtract(*np.split(means, 2, axis=1)[::-1]).reshape(len(means), -1)
@@ -348,11 +320,8 @@ class EffectProjection:
                 value, moves = basis.projection.evaluate(regressors, combine)
                 centre[rows, own] = value + offset
                 error[rows, own] = np.sqrt((moves**2).sum(axis=2))
-                if seed is not None:
-                    largest[own] = np.maximum(largest[own], _largest_noise(moves, seed))
-        critical = np.full(n_targets, norm.ppf(1 - alpha / 2))
-        if seed is not None:
-            critical = np.maximum(critical, np.quantile(largest, 1 - alpha, axis=1))
+                band.add(moves, own)
+        critical = band.critical(alpha)
         low, high = centre - critical * error, centre + critical * error
         shape = (len(X), contrast.n_contrasts, self.n_outcomes)
         return np.minimum(low, effect).reshape(shape), np.maximum(high, effect).reshape(shape)
@@ -373,12 +342,11 @@ class EffectProjection:
         """
         parts, n_groups = self._parts(contrast), len(groups.labels)
         n_targets = contrast.n_contrasts * self.n_outcomes
-        size = np.bincount(groups.codes)[groups.codes]
-        share = csr_array((1 / size, groups.codes, np.arange(len(X) + 1)), (len(X), n_groups))
+        share = mean_by_group(groups, len(X))
         by_member = np.zeros((self.net.ensemble.n_members, n_groups, n_targets))
         totals: list[Any] = [0.0] * len(parts)
         for rows, theta, features in self.net.with_features(X):
-            here = share[rows].T
+            here = share[:, rows]
             for k, own in enumerate(theta):
                 low, high = np.split(self.net.means(own[None], contrast.points), 2, axis=1)
                 by_member[k] += here @ (high - low).reshape(-1, n_targets)
@@ -410,15 +378,3 @@ class EffectProjection:
             for k, (own, hidden) in enumerate(zip(theta, features, strict=True))
         ]
         return basis.projection.regressors(learned, self.net.seen(X))
-
-
-def _largest_noise(moves: np.ndarray, seed: int) -> np.ndarray:
-    """Draw the largest standardised error over rows: (n_targets, n_draws)."""
-    draws = np.random.default_rng(seed).standard_normal((moves.shape[2], N_DRAWS))
-    error = np.sqrt((moves**2).sum(axis=2, keepdims=True))
-    unit = moves / np.where(error > 0, error, 1.0)
-    largest = np.zeros((moves.shape[1], N_DRAWS))
-    for start in range(0, len(unit), BAND_ROWS):
-        noise = np.abs(unit[start : start + BAND_ROWS] @ draws)
-        largest = np.maximum(largest, noise.max(axis=0))
-    return largest

@@ -10,9 +10,10 @@ import numpy as np
 
 from sklcausal._models._base import StructuralModel
 from sklcausal.exceptions import ModelError
+from sklcausal.inference._function_target import FunctionTarget, read_functions
 from sklcausal.inference._hessian import GivenHessian, Hessian, LawHessian
 from sklcausal.inference._influence import Corrections, Signals, compute_corrections
-from sklcausal.inference._targets import Cells, FunctionTarget, Target, read_functions
+from sklcausal.inference._targets import Cells, Target
 
 
 class InfluenceFunction:

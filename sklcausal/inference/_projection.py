@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sklcausal.inference._splines import AdditiveSplines
+from sklcausal.inference._targets import Target
 
 LEARNED_SHARE = 0.2
 FEATURES_AT_2000, MOST_FEATURES = 40, 100
@@ -274,3 +275,27 @@ def _sum_by(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
     total = np.zeros((codes.max() + 1, values.shape[1]))
     np.add.at(total, codes, values)
     return total
+
+
+@dataclass
+class Basis:
+    """Outputs that are projected on the same features, and their projection.
+
+    Attributes
+    ----------
+    target : Target
+        What is projected.
+    used : ndarray of int
+        Outputs of the networks that the target depends on.
+    constant : ndarray of shape (n_used,) or None
+        Derivative of the target by them where it is the same for all rows; None where it is not.
+    projection : Projection or None
+    missing : str
+        Why there is none.
+    """
+
+    target: Target
+    used: np.ndarray
+    constant: np.ndarray | None
+    projection: Projection | None = None
+    missing: str = ""

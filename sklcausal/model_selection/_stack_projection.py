@@ -7,13 +7,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.stats import norm
 
 from sklcausal._contrasts import Contrast
 from sklcausal.exceptions import IntervalNotAvailableError
 from sklcausal.inference._averages import Average
-from sklcausal.inference._effect_projection import MIN_ARM_ROWS, N_DRAWS, _largest_noise
+from sklcausal.inference._bands import Band, mean_by_group
+from sklcausal.inference._effect_projection import MIN_ARM_ROWS
 from sklcausal.inference._engine import Engine
 from sklcausal.inference._groups import Groups
 from sklcausal.inference._projection import ROWS_PER_REGRESSOR, Projection, plan_features
@@ -230,18 +229,14 @@ class StackProjection:
         """
         projection = self.check()
         centre, error = (np.empty((len(effect), effect[0].size)) for _ in range(2))
-        largest = np.zeros((effect[0].size, N_DRAWS))
+        band = Band(effect[0].size, seed)
         for start in range(0, len(effect), CHUNK):
             rows = slice(start, start + CHUNK)
             combine = self._combine(contrast.of(rows))
             centre[rows], moves = projection.evaluate(regressors[rows], combine)
             error[rows] = np.sqrt((moves**2).sum(axis=2))
-            if seed is not None:
-                largest = np.maximum(largest, _largest_noise(moves, seed))
-        critical = np.full(len(largest), norm.ppf(1 - alpha / 2))
-        if seed is not None:
-            critical = np.maximum(critical, np.quantile(largest, 1 - alpha, axis=1))
-        half = critical * error
+            band.add(moves)
+        half = band.critical(alpha) * error
         low, high = ((centre + sign * half).reshape(effect.shape) for sign in (-1, 1))
         return np.minimum(low, effect), np.maximum(high, effect)
 
@@ -263,9 +258,7 @@ class StackProjection:
         Average
         """
         n = len(regressors)
-        size = np.bincount(groups.codes)[groups.codes]
-        places = (1 / size, groups.codes, np.arange(n + 1))
-        share = csr_array(places, (n, len(groups.labels))).T
+        share = mean_by_group(groups, n)
         combine = self._combine(contrast)[0]
         estimate, moves = self.check().evaluate(share @ regressors, combine)
         flat = moves.reshape(-1, moves.shape[2])

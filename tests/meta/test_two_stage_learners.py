@@ -16,7 +16,7 @@ from sklcausal._draws import Batch
 from sklcausal._fit_data import FitData
 from sklcausal._kinds import check_outcomes, check_treatments
 from sklcausal._second_stage import StageRows
-from sklcausal._training import TrainingOptions
+from sklcausal._training_options import TrainingOptions
 from sklcausal.datasets import make_confounded, make_tutorial
 from sklcausal.exceptions import OverlapWarning, TargetError
 from sklcausal.meta import DRLearner, PWLearner, RALearner, RLearner, TLearner, XLearner
