@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sklcausal._models._base import Units
+from sklcausal._models._units import Units
 
 NUMBERS_AT_ONCE = 2**20  # of X that are gathered for the next batches
 

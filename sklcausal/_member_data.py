@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from sklcausal._draws import MemberRows, TrainingData
-from sklcausal._models._base import Units
+from sklcausal._models._units import Units
 
 
 def safe_origin(values: np.ndarray) -> np.ndarray:

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from sklcausal._models._anchor import minimise
-from sklcausal._models._base import StructuralModel, zero_of_affine
+from sklcausal._models._base import StructuralModel
+from sklcausal._models._row_model import zero_of_affine
 from sklcausal.exceptions import ModelError
 
 N_ROWS = 64

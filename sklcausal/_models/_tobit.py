@@ -13,9 +13,10 @@ from scipy.stats import norm
 from torch import Tensor
 
 from sklcausal._encoding import Outcomes, Treatments
-from sklcausal._models._base import StructuralModel, Units
+from sklcausal._models._base import StructuralModel
 from sklcausal._models._families import GAUSSIAN, Family
 from sklcausal._models._index import IndexModel
+from sklcausal._models._units import Units
 from sklcausal.exceptions import TargetError
 
 N_NODES = 41

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from sklcausal._ensemble import Predictor
-from sklcausal._models._base import StructuralModel, Units
+from sklcausal._models._base import StructuralModel
+from sklcausal._models._units import Units
 from sklcausal.inference._units import Affine
 
 

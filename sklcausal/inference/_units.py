@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sklcausal._models._base import StructuralModel, Units
+from sklcausal._models._base import StructuralModel
+from sklcausal._models._units import Units
 
 
 @dataclass

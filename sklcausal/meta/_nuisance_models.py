@@ -16,7 +16,7 @@ from sklcausal._cross_fit import CrossFit, Trained
 from sklcausal._first_stage import LawNet
 from sklcausal._fit_data import FitData
 from sklcausal._model_nuisances import NO_CANDIDATE, ArmModels, ModelPropensity
-from sklcausal._models._base import Units
+from sklcausal._models._units import Units
 from sklcausal._screening import Candidate
 from sklcausal.base import BaseThetaEstimator
 from sklcausal.inference._theta_net import ThetaNet
