@@ -282,10 +282,11 @@ def check_fit_data(
         )
     if treatments.kind not in allowed:
         kinds = " or ".join(_KIND_NAMES[kind] for kind in allowed)
+        remedy = ", and treatment_type='discrete' reads numbers as arms"
+        remedy = remedy if "discrete" in allowed else ""
         raise TargetError(
             f"`T` must hold {kinds} for {type(estimator).__name__}, but was read as "
-            f"{treatments.kind}; sklcausal.representation.TARNet takes every kind, and "
-            "treatment_type='discrete' reads numbers as arms"
+            f"{treatments.kind}; sklcausal.representation.TARNet takes every kind{remedy}"
         )
     outcomes = check_outcomes(y, outcome=kind, names=names["y"])
     weight = check_weights(sample_weight, len(X))

@@ -56,12 +56,26 @@ def fit_weighted(
     """
     if weight is None:
         return clone(model).fit(X, y)
-    name = name_weight(model)
-    if "__" not in name and not has_fit_parameter(model, name):
+    if not takes_weight(model):
         raise TypeError(
             f"`sample_weight` needs models that take it in fit, got {type(model).__name__}"
         )
-    return clone(model).fit(X, y, **{name: weight[rows]})
+    return clone(model).fit(X, y, **{name_weight(model): weight[rows]})
+
+
+def takes_weight(model: Any) -> bool:
+    """Tell whether a model, or the last step of a pipeline, takes weights of rows.
+
+    Parameters
+    ----------
+    model : estimator
+
+    Returns
+    -------
+    bool
+    """
+    name = name_weight(model)
+    return "__" in name or has_fit_parameter(model, name)
 
 
 class MeanModel:

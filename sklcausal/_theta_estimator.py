@@ -215,8 +215,9 @@ class BaseThetaEstimator(ThetaCurves):
     def _check_settings(self, data: FitData, columns: np.ndarray | None) -> None:
         if columns is not None and not self._takes_modifiers:
             raise ValueError(
-                f"`modifiers` must be None for {type(self).__name__}, whose regressions do not "
-                f"stand for everybody given a few columns, got {self.modifiers!r}; use DRLearner"
+                f"`modifiers` must be None for {type(self).__name__}, whose effects are not those "
+                f"of everybody given a few columns, got {self.modifiers!r}; use "
+                f"{'DRLearner' if data.t.ndim == 1 else 'TARNet'}"
             )
         if columns is not None and self.model_.of_cells() is None:
             raise ValueError(

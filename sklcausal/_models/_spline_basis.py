@@ -89,8 +89,8 @@ class SplineBasis(TreatmentBasis):
         if (np.diff(self.knots_, axis=0) <= 0).any():
             raise TargetError(
                 f"`T` must have more than {self.n_knots} well spread values for "
-                f"SplineBasis(n_knots={self.n_knots}), got quantiles that coincide; use fewer "
-                "knots or PolynomialBasis"
+                f"n_knots={self.n_knots}, got quantiles that coincide; use fewer knots, or a "
+                "polynomial of the dose"
             )
         super().fit(t)
         return self

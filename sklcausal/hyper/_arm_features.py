@@ -49,7 +49,7 @@ class ArmFeatures:
         Raises
         ------
         ValueError
-            If an arm has no features, or not as many finite numbers as the others.
+            If an arm has no features, the same as another, or not as many finite numbers.
         """
         rows = {}
         for label, value in given.items():
@@ -82,6 +82,13 @@ class ArmFeatures:
         labels = [label for label in rows if label not in treatments.labels]
         seen = np.stack([rows[label] for label in treatments.labels])
         unseen = np.array([rows[label] for label in labels]).reshape(len(labels), seen.shape[1])
+        _, first = np.unique(seen, axis=0, return_index=True)
+        if len(first) < len(seen):
+            alike = next(i for i in range(len(seen)) if i not in first)
+            raise ValueError(
+                "`arm_features` must tell the arms of `T` apart, got the same for "
+                f"{treatments.labels[alike]!r} as for another arm"
+            )
         mean, sd = seen.mean(axis=0), seen.std(axis=0)
         sd = np.where(sd > 0, sd, 1.0)
         return cls((seen - mean) / sd, (unseen - mean) / sd, labels)

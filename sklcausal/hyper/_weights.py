@@ -166,8 +166,9 @@ class HyperWeights(_Estimator):
         if self.effect_net_ is not self.theta_net_:
             raise TargetError(
                 f"`T0` and `T1` must be one of {self.contrasts_.treatments.labels}, got "
-                f"{unseen[0]!r}: {type(self).__name__} learns effects of arms that were received "
-                "only; HyperTLearner and HyperTARNet predict others from their features"
+                f"{unseen[0]!r}: where effects have a network of their own, as in two-stage "
+                "learners and with `modifiers`, it knows only arms that were received; "
+                "HyperTLearner and HyperTARNet without `modifiers` predict others"
             )
         schema = features.extend(self.contrasts_.treatments)
         return Contrasts(schema, None).by_row(T0, T1, n)

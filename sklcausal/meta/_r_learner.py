@@ -10,8 +10,10 @@ import numpy as np
 from torch import Tensor
 
 from sklcausal._draws import Batch
+from sklcausal._fit_data import FitData
 from sklcausal._objective import Objective, half_squares
 from sklcausal._second_stage import EffectTask, StageRows
+from sklcausal._sklearn_models import takes_weight
 from sklcausal.meta._two_stage import TwoStageLearner
 from sklcausal.nn._outputs import Outputs
 from sklcausal.utils._docs import shared_docs
@@ -81,6 +83,14 @@ class RLearner(TwoStageLearner):
             is_centred=False,
             objective=Objective(self._residual_loss),
         )
+
+    def _check_settings(self, data: FitData, columns: np.ndarray | None) -> None:
+        super()._check_settings(data, columns)
+        if self.effect_model is not None and not takes_weight(self.effect_model):
+            raise ValueError(
+                "`effect_model` must take `sample_weight` in fit for RLearner, whose loss weighs "
+                f"rows by how open their treatment was, got {type(self.effect_model).__name__}"
+            )
 
     def _regression(self, rows: StageRows) -> tuple[np.ndarray, np.ndarray]:
         # a regressor learns one effect at a time: among the rows of an arm and of the control,

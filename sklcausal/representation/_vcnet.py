@@ -147,6 +147,8 @@ class VCNetModule(MultiHeadMLP):
     def density(self, shared: Tensor, share: Tensor) -> Tensor:
         """Compute the density of doses, relative to a uniform one between the outer knots.
 
+        It is linear between bins; what lies beyond an outer knot counts there, as half a bin.
+
         Parameters
         ----------
         shared : Tensor of shape (n_members, n, n_shared)

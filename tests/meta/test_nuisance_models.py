@@ -369,7 +369,8 @@ def test_models_without_weights_do_where_there_are_none(two):
     settings = {**EFFECTS, "outcome_model": NEIGHBOURS, "effect_model": NEIGHBOURS}
     assert np.isfinite(DRLearner(**settings).fit(two.X, two.T, two.y).effect(two.X)).all()
     # weights are those of its loss
-    with pytest.raises(TypeError, match="KNeighborsRegressor"):
+    message = "`effect_model` must take `sample_weight` in fit for RLearner.*KNeighborsRegressor"
+    with pytest.raises(ValueError, match=message):
         RLearner(**settings).fit(two.X, two.T, two.y)
 
 

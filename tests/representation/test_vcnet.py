@@ -383,7 +383,7 @@ def test_other_treatments_are_refused_with_a_way_out(kind):
         ({"density_weight": -1}, r"'density_weight' parameter of VCNet must .*\[0.*, inf\)"),
         ({"density_widths": (0,)}, "`density_widths` must hold integers of at least 1"),
         ({"representation_widths": ()}, "`representation_widths` must name at least 1 layer"),
-        ({"modifiers": [0]}, "`modifiers` must be None for VCNet"),
+        ({"modifiers": [0]}, "`modifiers` must be None for VCNet.*use TARNet"),
     ],
 )
 def test_bad_settings(params, message):
