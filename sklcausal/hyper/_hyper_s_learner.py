@@ -63,5 +63,5 @@ class HyperSLearner(HyperWeights, SLearner):
         **SLearner._parameter_constraints,
         **HyperWeights.hyper_constraints,
     }
-    _has_heads_of_arms = False
+    _takes_arm_features = False
     _paper_sizes: ClassVar[dict[str, Any]] = {"widths": (100, 100), "embedding_dim": 1}

@@ -61,7 +61,7 @@ class HyperSNet(HyperWeights, SNet):
         **SNet._parameter_constraints,
         **HyperWeights.hyper_constraints,
     }
-    _has_heads_of_arms = False
+    _takes_arm_features = False
     _paper_sizes: ClassVar[dict[str, Any]] = {
         "shared_widths": (50,),
         "private_widths": (50,),

@@ -76,7 +76,7 @@ class HyperWeights(_Estimator):
     }
     # sizes of the published runs, beside what all have in common
     _paper_sizes: ClassVar[dict[str, Any]] = {}
-    _has_heads_of_arms: ClassVar[bool] = True
+    _takes_arm_features: ClassVar[bool] = True
 
     generation: str = "split"
     embedding_dim: int = 8
@@ -144,7 +144,7 @@ class HyperWeights(_Estimator):
                 f"`arm_features` describes arms, but `T` was read as {schema.kind}; pass "
                 "treatment_type='discrete' if it holds arms"
             )
-        if not self._has_heads_of_arms:
+        if not self._takes_arm_features:
             raise ValueError(
                 f"`arm_features` must be None for {type(self).__name__}, where the hypernetwork "
                 "does not make all that belongs to an arm, and only that, got "
