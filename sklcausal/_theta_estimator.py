@@ -39,7 +39,7 @@ from sklcausal.inference._engine import Engine
 from sklcausal.inference._hessian_choice import LEARNED
 from sklcausal.inference._theta_net import ThetaNet
 from sklcausal.inference._units import Affine, EngineUnits
-from sklcausal.nn._layers import ACTIVATIONS
+from sklcausal.nn._layers import ACTIVATIONS, without_growth
 from sklcausal.nn._outputs import Outputs
 from sklcausal.utils._docs import shared_docs
 
@@ -71,7 +71,7 @@ class BaseThetaEstimator(ThetaCurves):
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseEffectEstimator._parameter_constraints,
-        "activation": [StrOptions(set(ACTIVATIONS))],
+        "activation": [StrOptions({"auto", *ACTIVATIONS})],
         "modifiers": ["array-like", None],
         "n_folds": [Interval(Integral, 1, None, closed="left")],
         "n_repeats": [Interval(Integral, 1, None, closed="left")],
@@ -99,7 +99,7 @@ class BaseThetaEstimator(ThetaCurves):
     _treatment_kinds: ClassVar[tuple[str, ...]] = ("discrete", "dose", "simultaneous")
     _takes_modifiers: ClassVar[bool] = True
 
-    activation: str = "silu"
+    activation: str = "auto"
     modifiers: Sequence[Any] | None = None
     n_folds: int = 5
     n_repeats: int = 1
@@ -129,6 +129,11 @@ class BaseThetaEstimator(ThetaCurves):
     def _network(self, n_heads: int, n_outcomes: int) -> Recipe:
         """Say how the network that the method names gets its weights: as its parameters."""
         return self._recipe(n_heads, n_outcomes)
+
+    def _auto_activation(self, data: FitData) -> str:
+        """Choose the activation for the kinds of the outcomes."""
+        is_on_scale = all(kind == "continuous" for kind in data.outcomes.kinds)
+        return "silu_exp" if is_on_scale else "silu"
 
     def _structural_model(self, kind: str) -> StructuralModel:
         return PotentialOutcomes() if kind == "discrete" else GeneralizedLinear()
@@ -178,6 +183,8 @@ class BaseThetaEstimator(ThetaCurves):
         self.units_ = EngineUnits.learn(data.y, data.t, self.model_.standardises())
         columns = find_columns(self.modifiers, self)
         self._check_settings(data, columns)
+        is_auto = self.activation == "auto"
+        self.activation_ = self._auto_activation(data) if is_auto else self.activation
         cross_fit = CrossFit.deal(
             data, self.n_folds, self.validation_fraction, self._options(), rng
         )
@@ -338,7 +345,7 @@ class BaseThetaEstimator(ThetaCurves):
             self.units_,
             lambda members: self._fit_theta(data, members, chosen)[0],
             self._law_net,
-            self.activation,
+            without_growth(self.activation_),
             self.propensity_clip,
             **self._stage_options(),
         )

@@ -15,7 +15,7 @@ from sklcausal._ensemble import Recipe
 from sklcausal.meta._nuisance_models import NuisanceModels
 from sklcausal.nn import MemberLinear, MemberMLP
 from sklcausal.nn._generated import HeadLayers
-from sklcausal.nn._layers import ACTIVATIONS, check_widths
+from sklcausal.nn._layers import activations_of, check_widths
 from sklcausal.nn._outputs import Outputs
 from sklcausal.utils._docs import shared_docs
 
@@ -47,8 +47,8 @@ class SLearnerModule(nn.Module):
         super().__init__()
         self.n_in = n_in
         self.first = MemberLinear(n_members, n_in + n_heads, widths[0])
-        self.activation = ACTIVATIONS[activation]
-        self.rest = MemberMLP(n_members, widths[0], widths[1:], activation)
+        self.activation = activations_of(activation, len(widths), before_output=True)[0]
+        self.rest = MemberMLP(n_members, widths[0], widths[1:], activation, before_output=True)
         self.last = MemberLinear(n_members, self.rest.n_out, n_outcomes)
 
     def head_layers(self) -> list[HeadLayers]:
@@ -134,6 +134,6 @@ class SLearner(NuisanceModels):
             "n_heads": n_heads,
             "n_outcomes": n_outcomes,
             "widths": check_widths(self.widths, "widths", at_least=1),
-            "activation": self.activation,
+            "activation": self.activation_,
         }
         return Recipe(SLearnerModule, arguments, shared_head=True)

@@ -13,14 +13,54 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+GROWTH_BEND = 3.0  # where growing units go on in a straight line
+
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "elu": F.elu,
     "gelu": F.gelu,
     "relu": F.relu,
     "silu": F.silu,
+    "silu_exp": F.silu,
     "softplus": F.softplus,
     "tanh": torch.tanh,
 }
+
+
+def _silu_or_growth(x: Tensor) -> Tensor:
+    """Let every second unit grow exponentially, and in a straight line where it is large."""
+    straight = math.exp(GROWTH_BEND) * (x - GROWTH_BEND + 1) - 1
+    growth = torch.where(x < GROWTH_BEND, torch.expm1(x.clamp(max=GROWTH_BEND)), straight)
+    grows = torch.arange(x.shape[-1], device=x.device) % 2 == 0
+    return torch.where(grows, growth, F.silu(x))
+
+
+def activations_of(
+    name: str, n_layers: int, before_output: bool
+) -> list[Callable[[Tensor], Tensor]]:
+    """Return the activations of hidden layers.
+
+    Parameters
+    ----------
+    name : str
+        With 'silu_exp' half of the units before an outcome grow exponentially: an outcome whose
+        causes multiply is linear in such units. Several layers of them would grow without bounds.
+    n_layers : int
+    before_output : bool
+        Whether an outcome reads the last layer.
+
+    Returns
+    -------
+    list of callable
+    """
+    found = [ACTIVATIONS[name]] * n_layers
+    if before_output and name == "silu_exp":
+        found[-1:] = [_silu_or_growth] * min(n_layers, 1)
+    return found
+
+
+def without_growth(name: str) -> str:
+    """Name the activation of networks for what does not multiply, such as logits."""
+    return "silu" if name == "silu_exp" else name
 
 
 class MemberLinear(nn.Module):
@@ -100,6 +140,8 @@ class MemberMLP(nn.Module):
         Name of the activation.
     n_groups : int or None, default=None
         As in `MemberLinear`.
+    before_output : bool, default=False
+        Whether an outcome reads the last layer, where 'silu_exp' differs from 'silu'.
     """
 
     def __init__(
@@ -109,6 +151,7 @@ class MemberMLP(nn.Module):
         widths: Sequence[int],
         activation: str = "silu",
         n_groups: int | None = None,
+        before_output: bool = False,
     ):
         super().__init__()
         sizes = [n_in, *widths]
@@ -116,7 +159,7 @@ class MemberMLP(nn.Module):
         self.layers = nn.ModuleList(
             MemberLinear(n_members, i, o, n_groups) for i, o in pairwise(sizes)
         )
-        self.activation = ACTIVATIONS[activation]
+        self.activations = activations_of(activation, len(self.layers), before_output)
 
     @property
     def own_layers(self) -> list[MemberLinear]:
@@ -137,8 +180,8 @@ class MemberMLP(nn.Module):
         Tensor of shape (n_members, n, n_out) or (n_members, n_groups, n, n_out)
             Transformed inputs.
         """
-        for layer in self.layers:
-            x = self.activation(layer(x))
+        for layer, activation in zip(self.layers, self.activations, strict=True):
+            x = activation(layer(x))
         return x
 
 
@@ -157,6 +200,8 @@ class MemberBranches(nn.Module):
         Hidden layers of each branch; an empty sequence hands the input on.
     activation : str, default='silu'
         Name of the activation.
+    before_output : bool, default=False
+        As in `MemberMLP`.
     """
 
     def __init__(
@@ -166,13 +211,16 @@ class MemberBranches(nn.Module):
         n_heads: int,
         widths: Sequence[int],
         activation: str = "silu",
+        before_output: bool = False,
     ):
         super().__init__()
         self.n_heads = n_heads
         # the first layer of all branches reads the same input, so it is one wide product
-        self.first = MemberMLP(n_members, n_in, [n_heads * w for w in widths[:1]], activation)
+        first = [n_heads * w for w in widths[:1]]
+        is_last = before_output and len(widths) == 1
+        self.first = MemberMLP(n_members, n_in, first, activation, before_output=is_last)
         width = widths[0] if widths else n_in
-        self.rest = MemberMLP(n_members, width, widths[1:], activation, n_heads)
+        self.rest = MemberMLP(n_members, width, widths[1:], activation, n_heads, before_output)
         self.n_features = self.rest.n_out
 
     @property
@@ -243,7 +291,7 @@ class MemberHeads(MemberBranches):
         n_out: int,
         activation: str = "silu",
     ):
-        super().__init__(n_members, n_in, n_heads, widths, activation)
+        super().__init__(n_members, n_in, n_heads, widths, activation, before_output=True)
         self.last = MemberLinear(n_members, self.n_features, n_out, n_heads)
 
     @property

@@ -19,7 +19,7 @@ from sklcausal._ensemble import Recipe
 from sklcausal._objective import Penalty
 from sklcausal.base import BaseThetaEstimator
 from sklcausal.nn._generated import HeadLayers
-from sklcausal.nn._layers import ACTIVATIONS, MemberLinear, check_widths
+from sklcausal.nn._layers import MemberLinear, activations_of, check_widths
 from sklcausal.nn._outputs import Outputs
 from sklcausal.utils._docs import shared_docs
 
@@ -67,7 +67,8 @@ class FlexTENetModule(nn.Module):
         own: Any
         for own in self.private:
             own.decay_scale = {"weight": private_decay}
-        self.n_heads, self.activation = n_heads, ACTIVATIONS[activation]
+        self.n_heads = n_heads
+        self.activations = activations_of(activation, len(shared), before_output=True)
 
     def head_layers(self) -> list[HeadLayers]:
         """Return the private layers.
@@ -90,9 +91,10 @@ class FlexTENetModule(nn.Module):
         Outputs
         """
         shared, both = z, self._spread(z)
-        for common, own in zip(self.shared[:-1], self.private[:-1], strict=True):
-            private = self.activation(own(both))
-            shared = self.activation(common(shared))
+        layers = zip(self.shared[:-1], self.private[:-1], self.activations, strict=True)
+        for common, own, activation in layers:
+            private = activation(own(both))
+            shared = activation(common(shared))
             both = torch.cat([self._spread(shared), private], dim=-1)
         theta = self.private[-1](both) + self.shared[-1](shared).unsqueeze(1)
         return Outputs(theta.transpose(1, 2).flatten(2), both.transpose(1, 2))
@@ -202,7 +204,7 @@ class FlexTENet(BaseThetaEstimator):
             "shared_widths": shared,
             "private_widths": private,
             "private_decay": self.private_decay,
-            "activation": self.activation,
+            "activation": self.activation_,
         }
         return Recipe(FlexTENetModule, arguments)
 

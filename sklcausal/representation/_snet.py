@@ -62,7 +62,9 @@ class SNetModule(nn.Module):
         self.confounders = MemberMLP(n_members, n_in, shared_widths, activation)
         self.treatment = MemberMLP(n_members, n_in, shared_widths, activation)
         n_read = self.outcomes.n_out + self.arms.n_features + self.confounders.n_out
-        self.heads = MemberMLP(n_members, n_read, head_widths, activation, n_heads)
+        self.heads = MemberMLP(
+            n_members, n_read, head_widths, activation, n_heads, before_output=True
+        )
         self.last = MemberLinear(n_members, self.heads.n_out, n_out, n_heads)
         n_read = self.confounders.n_out + self.treatment.n_out
         self.arm_head = ArmHead(n_members, n_read, arm_widths, n_arms, activation)
@@ -211,7 +213,7 @@ class SNet(BaseThetaEstimator):
             "private_widths": check_widths(self.private_widths, "private_widths", at_least=1),
             "head_widths": check_widths(self.head_widths, "head_widths"),
             "arm_widths": check_widths(self.propensity_widths, "propensity_widths"),
-            "activation": self.activation,
+            "activation": self.activation_,
         }
         return Recipe(SNetModule, arguments)
 

@@ -11,8 +11,11 @@ from typing import Any, TypeVar
 C = TypeVar("C", bound=type)
 
 SHARED_PARAMETERS = """\
-activation : {'elu', 'gelu', 'relu', 'silu', 'softplus', 'tanh'}, default='silu'
-    Activation of the hidden layers.
+activation : {'auto', 'elu', 'gelu', 'relu', 'silu', 'silu_exp', 'softplus', 'tanh'}, \
+default='auto'
+    Activation of the hidden layers. With 'silu_exp' half of the units that outcomes read grow
+    exponentially, as outcomes do whose causes multiply (costs, incomes); 'auto' takes it where
+    all outcomes are continuous, and 'silu' elsewhere and for parameters of structural models.
 treatment_type : {'auto', 'discrete', 'dose', 'simultaneous'}, default='auto'
     What T is. 'auto' reads strings, bools and at most 10 integer values as arms, other floats
     as a dose, and several columns as simultaneous treatments.
@@ -116,6 +119,8 @@ outcome_names_ : ndarray of str of shape (n_outcomes,)
     Names of the outcomes.
 model_ : StructuralModel
     What the parameters of the networks mean.
+activation_ : str
+    Activation that was taken.
 folds_ : ndarray of int of shape (n_samples,)
     Fold of each training row; member k never saw fold k.
 weight_decay_ : float

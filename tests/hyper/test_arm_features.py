@@ -7,6 +7,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from _longhand import silu
 from scipy.special import expit
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
@@ -121,10 +122,6 @@ def test_models_of_outcomes_are_refused(study):
 
 
 # -- predictions -----------------------------------------------------------------------------
-
-
-def silu(x):
-    return x / (1 + np.exp(-x))
 
 
 def test_unseen_arm_equals_longhand(study):

@@ -4,6 +4,7 @@
 
 import numpy as np
 import pytest
+from _longhand import silu, silu_or_growth
 
 from sklcausal.datasets import make_confounded
 from sklcausal.meta import SLearner, TLearner
@@ -16,10 +17,6 @@ SMALL = {
     "weight_decay": 1.0,
     "random_state": 0,
 }
-
-
-def silu(x):
-    return x / (1 + np.exp(-x))
 
 
 def to_outcome(est, k, arm, theta):
@@ -49,7 +46,7 @@ def test_t_learner_equals_longhand(data):
             h = encoded(est, k, data.X) @ w[f"{first}.weight"][k][:, own]
             h = silu(h + w[f"{first}.bias"][k][:, own])
             rest, last = "body.heads.rest.layers.0", "body.heads.last"
-            h = silu(h @ w[f"{rest}.weight"][k, arm] + w[f"{rest}.bias"][k, arm])
+            h = silu_or_growth(h @ w[f"{rest}.weight"][k, arm] + w[f"{rest}.bias"][k, arm])
             theta = (h @ w[f"{last}.weight"][k, arm] + w[f"{last}.bias"][k, arm])[:, 0]
             expected[:, arm] += to_outcome(est, k, arm, theta) / 2
     np.testing.assert_allclose(est.potential_outcomes(data.X), expected, atol=1e-5)
@@ -64,7 +61,8 @@ def test_s_learner_equals_longhand(data):
             treated = np.tile(np.eye(3)[arm], (240, 1))
             h = np.hstack([encoded(est, k, data.X), treated])
             h = silu(h @ w["body.first.weight"][k] + w["body.first.bias"][k])
-            h = silu(h @ w["body.rest.layers.0.weight"][k] + w["body.rest.layers.0.bias"][k])
+            h = h @ w["body.rest.layers.0.weight"][k] + w["body.rest.layers.0.bias"][k]
+            h = silu_or_growth(h)
             theta = (h @ w["body.last.weight"][k] + w["body.last.bias"][k])[:, 0]
             expected[:, arm] += to_outcome(est, k, arm, theta) / 2
     np.testing.assert_allclose(est.potential_outcomes(data.X), expected, atol=1e-5)

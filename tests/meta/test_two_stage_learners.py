@@ -26,7 +26,12 @@ LEARNERS = [DRLearner, RALearner, PWLearner, RLearner, XLearner]
 TINY = {"numeric_encoding": None, "random_state": 0, "max_epochs": 3, "n_folds": 2}
 TINY |= {"widths": (6, 5), "effect_widths": (4,), "weight_decay": 1.0, "effect_weight_decay": 1.0}
 FAST = {**TINY, "max_epochs": 30, "n_folds": 3, "lr": 0.01, "widths": (20, 20)}
-FAST |= {"effect_widths": (20,), "weight_decay": 0.3, "effect_weight_decay": 0.3}
+FAST |= {
+    "activation": "silu",
+    "effect_widths": (20,),
+    "weight_decay": 0.3,
+    "effect_weight_decay": 0.3,
+}
 
 every_learner = pytest.mark.parametrize("learner", LEARNERS, ids=lambda cls: cls.__name__)
 

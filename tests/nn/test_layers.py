@@ -5,14 +5,11 @@
 import numpy as np
 import pytest
 import torch
+from _longhand import silu, silu_or_growth
 from torch import nn
 
 from sklcausal.nn import MemberLinear, MultiHeadMLP
-from sklcausal.nn._layers import reset_members
-
-
-def silu(x):
-    return x / (1 + np.exp(-x))
+from sklcausal.nn._layers import activations_of, reset_members
 
 
 @pytest.fixture(scope="module")
@@ -49,3 +46,44 @@ def test_a_member_starts_from_its_own_seed(body):
 def test_a_part_that_cannot_be_reset_is_refused():
     with pytest.raises(TypeError, match=r"Linear must define `reset_member\(member, generator\)`"):
         reset_members(nn.Sequential(MemberLinear(2, 3, 3), nn.Linear(3, 3)), [0, 1])
+
+
+# -- units that grow exponentially ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sizes", [((5,), ()), ((), (6,)), ((5,), (6, 3)), ((5, 4), ())])
+def test_only_what_an_output_reads_grows(sizes):
+    trunk, heads = sizes
+    settings = {"n_heads": 2, "n_out": 1, "trunk_widths": trunk, "head_widths": heads}
+    z = 3 * torch.randn((2, 50, 4), generator=torch.Generator().manual_seed(0))
+    found = {}
+    for activation in ("silu", "silu_exp"):
+        module = MultiHeadMLP(2, 4, **settings, activation=activation)
+        reset_members(module, [1, 2])
+        with torch.no_grad():
+            module.heads.last.bias += 1.0
+            before = [m for m in module.modules() if isinstance(m, MemberLinear)][-2]
+            inputs = []
+            before.register_forward_hook(lambda _, __, out, into=inputs: into.append(out.numpy()))
+            found[activation] = module(z).features.numpy(), inputs[0]
+    plain, grown = found["silu"], found["silu_exp"]
+    np.testing.assert_array_equal(plain[1], grown[1])  # layers before it are the same
+    expected = silu_or_growth(grown[1].astype(float))
+    if not heads:
+        expected = np.stack([expected, expected], axis=1)
+    elif len(heads) == 1:
+        expected = expected.reshape(2, 50, 2, -1).swapaxes(1, 2)
+    expected = expected.swapaxes(1, 2)
+    np.testing.assert_allclose(grown[0], expected, rtol=1e-5, atol=1e-6)
+    assert np.abs(grown[0] - plain[0]).max() > 0.1
+
+
+def test_growth_goes_on_in_a_straight_line():
+    x = torch.linspace(-4.0, 8.0, 2401, dtype=torch.float64)[:, None].requires_grad_()
+    (activation,) = activations_of("silu_exp", 1, before_output=True)
+    y = activation(x)
+    (slope,) = torch.autograd.grad(y.sum(), x)
+    at = x.detach().numpy()[:, 0]
+    np.testing.assert_allclose(slope[:, 0], np.exp(np.minimum(at, 3)), rtol=1e-9)
+    assert np.abs(np.diff(y.detach().numpy()[:, 0])).max() < 0.11  # no jump where it bends
+    assert activations_of("silu_exp", 0, before_output=True) == []

@@ -7,6 +7,7 @@ import copy
 import numpy as np
 import pytest
 import torch
+from _longhand import silu, silu_or_growth
 from scipy.special import log_softmax
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
@@ -54,10 +55,6 @@ def fitted(data):
 # -- longhand, for member k ------------------------------------------------------------------
 
 
-def silu(x):
-    return x / (1 + np.exp(-x))
-
-
 def weights(est):
     return est.theta_net_.ensemble.weights()
 
@@ -67,11 +64,12 @@ def dense(w, name, at, x):
     return x @ w[f"body.{name}.weight"][at] + w[f"body.{name}.bias"][at]
 
 
-def stack(w, name, at, x):
-    """Apply all layers of a part."""
+def stack(w, name, at, x, last=silu):
+    """Apply all layers of a part, the last with an activation of its own."""
     i = 0
     while f"body.{name}.layers.{i}.weight" in w:
-        x, i = silu(dense(w, f"{name}.layers.{i}", at, x)), i + 1
+        x, i = dense(w, f"{name}.layers.{i}", at, x), i + 1
+        x = silu(x) if f"body.{name}.layers.{i}.weight" in w else last(x)
     return x
 
 
@@ -84,21 +82,22 @@ def tarnet(w, k, arm, z):
     shared = stack(w, "trunk", k, z)
     # the first layers of all arms stand side by side in one matrix
     hidden = silu(dense(w, "heads.first.layers.0", k, shared)[:, 4 * arm : 4 * arm + 4])
-    return dense(w, "heads.last", (k, arm), stack(w, "heads.rest", (k, arm), hidden))
+    hidden = stack(w, "heads.rest", (k, arm), hidden, silu_or_growth)
+    return dense(w, "heads.last", (k, arm), hidden)
 
 
 def snet(w, k, arm, z):
     own = silu(dense(w, "arms.first.layers.0", k, z)[:, 5 * arm : 5 * arm + 5])
     own = stack(w, "arms.rest", (k, arm), own)
     read = np.hstack([stack(w, "outcomes", k, z), stack(w, "confounders", k, z), own])
-    return dense(w, "last", (k, arm), stack(w, "heads", (k, arm), read))
+    return dense(w, "last", (k, arm), stack(w, "heads", (k, arm), read, silu_or_growth))
 
 
 def flextenet(w, k, arm, z):
     shared = silu(dense(w, "shared.0", k, z))
     private = silu(dense(w, "private.0", (k, arm), z))
-    private = silu(dense(w, "private.1", (k, arm), np.hstack([shared, private])))
-    shared = silu(dense(w, "shared.1", k, shared))
+    private = silu_or_growth(dense(w, "private.1", (k, arm), np.hstack([shared, private])))
+    shared = silu_or_growth(dense(w, "shared.1", k, shared))
     own = dense(w, "private.2", (k, arm), np.hstack([shared, private]))
     return own + dense(w, "shared.2", k, shared)
 
@@ -253,7 +252,7 @@ def test_penalties_train_but_do_not_judge(data, learner, name):
     for lr in (1e-9, 0.003):
         for weight in (1e-9, 1e6):
             est = learner(**{**SMALL, "n_folds": 1, "max_epochs": 1}, lr=lr, **WIDTHS[learner])
-            est.set_params(**{name: weight}).fit(data.X, data.T, data.y)
+            est.set_params(activation="silu", **{name: weight}).fit(data.X, data.T, data.y)
             row = est.history_[0]
             losses[lr, weight] = [row["train_loss"], row["valid_loss"]]
     np.testing.assert_allclose(losses[1e-9, 1e-9], losses[1e-9, 1e6], rtol=1e-6)
@@ -329,7 +328,8 @@ def test_mitnet_hides_the_arm_that_dragonnet_tells():
     for learner in (DragonNet, MitNet):
         # few units: spread over many, the arm stays to be found by whoever looks afresh
         est = learner(**{**SMALL, "max_epochs": 60}, representation_widths=(20, 2))
-        est.set_params(validation_fraction=None).fit(data.X, data.T, data.y)
+        est.set_params(validation_fraction=None, activation="silu")
+        est.fit(data.X, data.T, data.y)
         seen, new = (representation(est, X) for X in (data.X, test.X))
         with torch.no_grad():
             own = est.theta_net_.ensemble.module.body.arm_head(new).softmax(-1).numpy()

@@ -4,9 +4,11 @@
 
 import numpy as np
 import pytest
+from _longhand import silu, silu_or_growth
 
 from sklcausal.datasets import make_confounded, make_tutorial
 from sklcausal.representation import TARNet
+from sklcausal.structural import Linear, StructuralNet
 
 FAST = {
     "numeric_encoding": None,
@@ -15,10 +17,6 @@ FAST = {
     "max_epochs": 40,
     "n_folds": 3,
 }
-
-
-def silu(x):
-    return x / (1 + np.exp(-x))
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +45,7 @@ def test_forward_equals_longhand(fitted):
         for arm in range(3):
             h = silu(first[:, 4 * arm : 4 * arm + 4])
             rest = "body.heads.rest.layers.0"
-            h = silu(h @ w[f"{rest}.weight"][k, arm] + w[f"{rest}.bias"][k, arm])
+            h = silu_or_growth(h @ w[f"{rest}.weight"][k, arm] + w[f"{rest}.bias"][k, arm])
             last = "body.heads.last"
             theta = (h @ w[f"{last}.weight"][k, arm] + w[f"{last}.bias"][k, arm])[:, 0]
             decode = est.theta_net_.decode
@@ -160,3 +158,48 @@ def test_several_outcomes_of_mixed_kinds():
     assert est.ate().shape == (1, 2)
     assert est.potential_outcomes(data.X)[:, :, 1].max() <= 1
     assert "1 vs 0: y1" in est.summary()
+
+
+# -- units that grow exponentially ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("outcome", ["y", "bin", "both"])
+def test_auto_activation_grows_for_continuous_outcomes(outcome):
+    data = make_confounded(120, random_state=0)
+    expected = "silu_exp" if outcome == "y" else "silu"
+    above = (data.y > np.median(data.y)).astype(int)
+    y = {"y": data.y, "bin": above, "both": np.c_[data.y, above]}[outcome]
+    auto, named = (
+        TARNet(**{**FAST, "max_epochs": 1}, activation=activation).fit(data.X, data.T, y)
+        for activation in ("auto", expected)
+    )
+    assert auto.activation_ == named.activation_ == expected
+    np.testing.assert_array_equal(auto.effect(data.X), named.effect(data.X))
+
+
+def test_structural_models_and_propensities_do_not_grow():
+    data = make_confounded(120, random_state=0)
+    settings = {"max_epochs": 1, "n_folds": 2, "random_state": 0}
+    net = StructuralNet(model=Linear(), **settings).fit(data.X, data.T, data.y)
+    assert net.activation_ == "silu"
+    probabilities = [
+        TARNet(**settings, weight_decay=1.0, numeric_encoding=None, activation=activation)
+        .fit(data.X, data.T, data.y)
+        .propensity_
+        for activation in ("silu", "silu_exp")
+    ]
+    np.testing.assert_array_equal(*probabilities)
+
+
+def test_growing_units_learn_what_multiplies():
+    rng = np.random.default_rng(0)
+    X, T = rng.normal(size=(1000, 4)), rng.integers(0, 2, 1000)
+    means = np.exp(X @ [0.6, 0.5, 0.4, 0.0] + 1)
+    y = np.where(T == 1, 3 * X[:, 1], means) + rng.normal(size=1000)
+    test = rng.normal(size=(2000, 4))
+    effect = 3 * test[:, 1] - np.exp(test @ [0.6, 0.5, 0.4, 0.0] + 1)
+    errors = []
+    for activation in ("auto", "silu"):
+        est = TARNet(activation=activation, random_state=0).fit(X, T, y)
+        errors.append(np.sqrt(np.mean((est.effect(test) - effect) ** 2)))
+    assert errors[0] < 0.7 * errors[1]
