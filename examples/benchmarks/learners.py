@@ -264,7 +264,7 @@ def ratio(ours: Any, other: Any) -> str:
     return f"{centre:.3f} ± {centre * error:.3f}"
 
 
-def summarise(rows: list[dict[str, str]], data: str, out: Any, command: str) -> None:
+def summarise(rows: list[dict[str, str]], data: str, path: Any, command: str) -> None:
     """Write the table of one data set."""
     by_method: dict[str, dict[str, dict[str, str]]] = {}
     for row in rows:
@@ -296,7 +296,7 @@ def summarise(rows: list[dict[str, str]], data: str, out: Any, command: str) -> 
     head += [f"method / {REFERENCE}, out", "ATE error out"]
     head += ["1000 x squared error less that of zero" if is_twins else "coverage of effects, 95 %"]
     title = f"Error of individual effects, {data}"
-    harness.write_table(out / f"learners_{data}.md", title, command, [*head, "CPU seconds"], table)
+    harness.write_table(path, title, command, [*head, "CPU seconds"], table)
 
 
 COLUMNS = ("pehe_in", "pehe_out", "ate_error_out")
@@ -317,7 +317,9 @@ def main() -> None:
     rows = harness.run(replicate, tasks, path, options.jobs)
     command = f"python examples/benchmarks/learners.py --data {options.data}"
     command += f" --first {options.first} --last {options.last}"
-    summarise(rows, options.data, options.out, command)
+    command += "" if options.methods == "all" else f" --methods '{options.methods}'"
+    table = f"learners_{options.data}_{options.first}_{options.last}.md"
+    summarise(rows, options.data, options.out / table, command)
 
 
 if __name__ == "__main__":
