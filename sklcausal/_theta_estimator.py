@@ -39,7 +39,7 @@ from sklcausal.inference._engine import Engine
 from sklcausal.inference._hessian_choice import LEARNED
 from sklcausal.inference._theta_net import ThetaNet
 from sklcausal.inference._units import Affine, EngineUnits
-from sklcausal.nn._layers import ACTIVATIONS, without_growth
+from sklcausal.nn._layers import ACTIVATIONS, GROWING, without_growth
 from sklcausal.nn._outputs import Outputs
 from sklcausal.utils._docs import shared_docs
 
@@ -71,7 +71,7 @@ class BaseThetaEstimator(ThetaCurves):
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseEffectEstimator._parameter_constraints,
-        "activation": [StrOptions({"auto", *ACTIVATIONS})],
+        "activation": [StrOptions({"auto", GROWING, *ACTIVATIONS})],
         "modifiers": ["array-like", None],
         "n_folds": [Interval(Integral, 1, None, closed="left")],
         "n_repeats": [Interval(Integral, 1, None, closed="left")],
@@ -133,7 +133,7 @@ class BaseThetaEstimator(ThetaCurves):
     def _auto_activation(self, data: FitData) -> str:
         """Choose the activation for the kinds of the outcomes."""
         is_on_scale = all(kind == "continuous" for kind in data.outcomes.kinds)
-        return "silu_exp" if is_on_scale else "silu"
+        return GROWING if is_on_scale else "silu"
 
     def _structural_model(self, kind: str) -> StructuralModel:
         return PotentialOutcomes() if kind == "discrete" else GeneralizedLinear()

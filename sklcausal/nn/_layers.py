@@ -20,10 +20,11 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
     "relu": F.relu,
     "silu": F.silu,
-    "silu_exp": F.silu,
     "softplus": F.softplus,
     "tanh": torch.tanh,
 }
+
+GROWING = "silu_exp"
 
 
 def _silu_or_growth(x: Tensor) -> Tensor:
@@ -52,15 +53,15 @@ def activations_of(
     -------
     list of callable
     """
-    found = [ACTIVATIONS[name]] * n_layers
-    if before_output and name == "silu_exp":
-        found[-1:] = [_silu_or_growth] * min(n_layers, 1)
+    found = [ACTIVATIONS[without_growth(name)]] * n_layers
+    if before_output and n_layers and name == GROWING:
+        found[-1] = _silu_or_growth
     return found
 
 
 def without_growth(name: str) -> str:
     """Name the activation of networks for what does not multiply, such as logits."""
-    return "silu" if name == "silu_exp" else name
+    return "silu" if name == GROWING else name
 
 
 class MemberLinear(nn.Module):
@@ -136,7 +137,7 @@ class MemberMLP(nn.Module):
         Number of inputs.
     widths : sequence of int
         Number of units of each layer; an empty sequence is the identity.
-    activation : {'elu', 'gelu', 'relu', 'silu', 'softplus', 'tanh'}, default='silu'
+    activation : {'elu', 'gelu', 'relu', 'silu', 'silu_exp', 'softplus', 'tanh'}, default='silu'
         Name of the activation.
     n_groups : int or None, default=None
         As in `MemberLinear`.
