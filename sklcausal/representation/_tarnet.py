@@ -52,7 +52,7 @@ class TARNet(BaseThetaEstimator):
     splines, and covers only as far as these can express the effect. Measured over 200 draws of
     2,000 rows (``examples/benchmarks/intervals.py``), 95 % intervals covered 0.946 (cubic
     effect), 0.948 (confounded) and 0.963 (constant effect) of people's effects, and the average
-    in 0.945, 0.935 and 0.945 of the draws. A band over many people
+    in 0.950, 0.935 and 0.950 of the draws. A band over many people
     (``simultaneous=True``) asks more of the features; how often one covers is in
     ``docs/benchmarks/further_designs.md``.
 
