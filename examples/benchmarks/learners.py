@@ -126,13 +126,13 @@ def load_twins(n: int, rng: Any) -> tuple[Any, ...]:
 # -- methods --------------------------------------------------------------------------------
 
 
-def fit_ours(name: str, X: Any, T: Any, y: Any, seed: int) -> Any:
-    """Fit a learner of the package with its defaults, inference included."""
+def fit_ours(name: str, X: Any, T: Any, y: Any, seed: int, **params: Any) -> Any:
+    """Fit a learner of the package with its defaults, or others, inference included."""
     import importlib
 
     family = next(family for family, names in OURS.items() if name in names)
     cls = getattr(importlib.import_module(f"sklcausal.{family}"), name)
-    return cls(random_state=seed).fit(X, T, y)
+    return cls(random_state=seed, **params).fit(X, T, y)
 
 
 def fit_catenets(name: str, X: Any, T: Any, y: Any, seed: int) -> Any:

@@ -1,6 +1,6 @@
 """Name the learner that should be best on IHDP, without its truth: by doubly robust scores.
 
-    python examples/benchmarks/name_learner.py --first 11 --last 60
+    python examples/benchmarks/name_learner.py --first 11 --last 60 --activation silu
 
 Every learner is fitted to the training rows of a replication; its effects on the test rows are
 judged by the doubly robust loss, with nuisances by boosting that have not seen the row. Learners
@@ -20,7 +20,7 @@ import learners
 import numpy as np
 
 
-def replicate(number: int, method: str) -> dict[str, Any]:
+def replicate(number: int, method: str, activation: str) -> dict[str, Any]:
     """Fit one learner to one replication, and judge it without the truth."""
     warnings.simplefilter("ignore")
     X, T, y, effect, train, test = learners.load("ihdp", number)
@@ -28,7 +28,9 @@ def replicate(number: int, method: str) -> dict[str, Any]:
 
     nuisances = cross_fit_nuisances(X, T, y, cv=10)
     own = {name: value[test] for name, value in nuisances.items()}
-    predicted = learners.fit_ours(method, X[train], T[train], y[train], number).effect(X[test])
+    rows = X[train], T[train], y[train]
+    est = learners.fit_ours(method, *rows, number, activation=activation)
+    predicted = est.effect(X[test])
     loss = dr_loss(T[test], y[test], predicted, **own)
     return {"dr_loss": loss, "pehe": root_pehe(effect[test], predicted)}
 
@@ -36,10 +38,16 @@ def replicate(number: int, method: str) -> dict[str, Any]:
 def main() -> None:
     """Run what is missing and write the table."""
     ours = tuple(name for names in learners.OURS.values() for name in names)
-    options = harness.arguments(__doc__.splitlines()[0], first=11, last=60, methods="all")
+    options = harness.arguments(
+        __doc__.splitlines()[0], first=11, last=60, methods="all", activation="auto"
+    )
     chosen = ours if options.methods == "all" else options.methods.split(",")
     numbers = range(options.first, options.last + 1)
-    tasks = [{"number": i, "method": m} for i in numbers for m in chosen]
+    tasks = [
+        {"number": i, "method": m, "activation": options.activation}
+        for i in numbers
+        for m in chosen
+    ]
     rows = harness.run(replicate, tasks, options.out / "name_learner.csv", options.jobs)
     found = {(r["number"], r["method"]): r for r in rows}
     values = {
@@ -55,7 +63,7 @@ def main() -> None:
     head = ["learner", "runs", "mean rank by the doubly robust loss"]
     head += ["sqrt-PEHE out", "geometric mean out"]
     command = f"python examples/benchmarks/name_learner.py --first {options.first}"
-    command += f" --last {options.last}"
+    command += f" --last {options.last} --activation {options.activation}"
     command += "" if options.methods == "all" else f" --methods {options.methods}"
     title = "Learners ranked without the truth, IHDP"
     harness.write_table(options.out / "name_learner.md", title, command, head, table)
