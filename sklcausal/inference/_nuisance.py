@@ -31,7 +31,6 @@ class NuisanceSettings:
     Attributes
     ----------
     widths : sequence of int
-    activation : str
     candidates : sequence of Candidate
     clip : float
         Smallest probability of an arm, or of being observed.
@@ -40,7 +39,6 @@ class NuisanceSettings:
     """
 
     widths: Sequence[int]
-    activation: str
     candidates: Sequence[Candidate]
     clip: float
     n_columns: int = 1
@@ -60,7 +58,6 @@ class NuisanceSettings:
             "n_heads": 1,
             "n_out": n_out,
             "head_widths": tuple(self.widths),
-            "activation": self.activation,
         }
         return Recipe(MultiHeadMLP, arguments)
 
