@@ -30,7 +30,7 @@ class Recipe:
     body : type of Module
         Called with the numbers of members and inputs; maps inputs to `Outputs`.
     arguments : dict
-        What it is called with beside that, and beside an activation.
+        What it is called with beside that.
     shared_head : bool
         Whether all heads have the same last layer, as for one network that reads the arm.
     """
@@ -38,19 +38,6 @@ class Recipe:
     body: type[nn.Module]
     arguments: dict[str, Any]
     shared_head: bool = False
-
-    def with_activation(self, name: str) -> Recipe:
-        """Return the network with an activation.
-
-        Parameters
-        ----------
-        name : str
-
-        Returns
-        -------
-        Recipe
-        """
-        return dataclasses.replace(self, arguments={**self.arguments, "activation": name})
 
 
 @dataclass(frozen=True)

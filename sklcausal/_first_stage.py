@@ -170,14 +170,13 @@ class FirstStage:
 
     def _law_candidates(self) -> Sequence[Candidate]:
         has_validation = any(len(member.valid) for member in self.cross_fit.members)
-        some = LAW_CANDIDATES if has_validation else LAW_CANDIDATES[:1]
-        return [candidate._replace(activation=self.activation) for candidate in some]
+        return LAW_CANDIDATES if has_validation else LAW_CANDIDATES[:1]
 
     # -- nuisances --------------------------------------------------------------------------
 
     def _settings(self, candidates: Sequence[Candidate]) -> NuisanceSettings:
         n_columns = self.model.n_params_ // self.model.n_outcomes_
-        return NuisanceSettings(LAW_WIDTHS, candidates, self.clip, n_columns)
+        return NuisanceSettings(LAW_WIDTHS, self.activation, candidates, self.clip, n_columns)
 
     def _quieter(self, cross_fit: CrossFit) -> CrossFit:
         patience = max(5, cross_fit.options.patience // 2)

@@ -15,6 +15,7 @@ from scipy.special import logit
 from sklcausal._cross_fit import CrossFit
 from sklcausal._ensemble import Predictor
 from sklcausal._fit_data import FitData
+from sklcausal._screening import Candidate
 from sklcausal._sklearn_models import (
     MeanModel,
     check_arm_model,
@@ -28,6 +29,7 @@ from sklcausal.inference._splines import explained_by_columns
 
 CHUNK = 16_384
 SURE = 1e-4  # least distance of a probability from 0 and 1, and least mean count
+NO_CANDIDATE = Candidate(None, None)
 LINKS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "continuous": lambda mean: mean,
     "binary": lambda mean: logit(np.clip(mean, SURE, 1 - SURE)),

@@ -16,6 +16,7 @@ def trunk_and_heads(
     n_out: int,
     representation_widths: Sequence[int],
     head_widths: Sequence[int],
+    activation: str,
     fewest: int = 0,
 ) -> Recipe:
     """Name a network with shared hidden layers and heads with hidden layers of their own.
@@ -24,6 +25,7 @@ def trunk_and_heads(
     ----------
     n_heads, n_out : int
     representation_widths, head_widths : sequence of int
+    activation : str
     fewest : int, default=0
         Fewest shared hidden layers.
 
@@ -36,5 +38,6 @@ def trunk_and_heads(
         "n_out": n_out,
         "trunk_widths": check_widths(representation_widths, "representation_widths", fewest),
         "head_widths": check_widths(head_widths, "head_widths"),
+        "activation": activation,
     }
     return Recipe(MultiHeadMLP, arguments)

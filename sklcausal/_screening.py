@@ -30,7 +30,6 @@ class Candidate(NamedTuple):
 
     n_bins: int | None
     weight_decay: float | None
-    activation: str = "silu"
 
 
 @dataclass(frozen=True)
@@ -67,28 +66,27 @@ class Task:
 
 
 class _Run:
-    """Train the candidates that share a network, each with all members, as one module."""
+    """Train the candidates that share an encoding, each with all members, as one module."""
 
     def __init__(
         self,
         task: Task,
+        n_bins: int | None,
         candidates: Sequence[Candidate],
         options: TrainingOptions,
     ):
         self.candidates, self.n_members = list(candidates), len(task.members)
-        n_bins, _, activation = self.candidates[0]
-        self.recipe = task.recipe.with_activation(activation)
         self.encoding = make_encoding(task.X, [m.train for m in task.members], n_bins)
         copies = np.tile(np.arange(self.n_members), len(candidates))
         members = [task.members[k] for k in copies]
         module = MemberModule(
-            self.recipe, self.encoding.of(copies), task.centre, task.start.of(copies)
+            task.recipe, self.encoding.of(copies), task.centre, task.start.of(copies)
         )
         # candidates start from the same weights and see the same rows in the same order
         reset_members(module, [m.seed for m in members])
         if options.verbose:
             how = "standardised" if n_bins is None else f"{n_bins} bins"
-            bars = [ProgressBar(f"{task.label}, {how}, {activation}", options.max_epochs)]
+            bars = [ProgressBar(f"{task.label}, {how}", options.max_epochs)]
             options = dataclasses.replace(options, callbacks=[*(options.callbacks or []), *bars])
         self.net = MemberNet(
             module,
@@ -118,7 +116,7 @@ class _Run:
         first = self.candidates.index(candidate) * self.n_members
         own = slice(first, first + self.n_members)
         weights = {name: value[own] for name, value in self.net.best_state().items()}
-        return Ensemble(self.recipe, self.encoding, task.centre, task.start, weights, device)
+        return Ensemble(task.recipe, self.encoding, task.centre, task.start, weights, device)
 
 
 def rank(losses: dict[Candidate, np.ndarray], is_noisy: bool) -> list[Candidate]:
@@ -136,39 +134,17 @@ def rank(losses: dict[Candidate, np.ndarray], is_noisy: bool) -> list[Candidate]
     """
     mean = {candidate: float(own.mean()) for candidate, own in losses.items()}
     found = sorted(losses, key=mean.__getitem__)
-    if not is_noisy:
+    n_members = len(losses[found[0]])
+    if not is_noisy or n_members < 2:
         return found
-    tied = [c for c in found if _is_tied(losses[c], losses[found[0]], 1.0)]
+
+    def is_tied(candidate: Candidate) -> bool:
+        worse = losses[candidate] - losses[found[0]]
+        return bool(worse.mean() <= worse.std(ddof=1) / math.sqrt(n_members))
+
+    tied = [candidate for candidate in found if is_tied(candidate)]
     strongest = sorted(tied, key=lambda candidate: -(candidate.weight_decay or 0.0))
     return strongest + [candidate for candidate in found if candidate not in tied]
-
-
-def _is_tied(losses: np.ndarray, best: np.ndarray, errors: float) -> bool:
-    """Tell whether losses are no worse than the best by more than so many standard errors."""
-    worse = losses - best
-    margin = errors * worse.std(ddof=1) / math.sqrt(len(worse)) if len(worse) > 1 else 0.0
-    return bool(worse.mean() <= margin)
-
-
-def choose(losses: dict[Candidate, np.ndarray], is_noisy: bool) -> Candidate:
-    """Choose a candidate.
-
-    Parameters
-    ----------
-    losses : dict of Candidate to ndarray of shape (n_members,)
-        Those with the activation that is preferred come first: another is taken only if it is
-        better by more than two standard errors of the difference.
-    is_noisy : bool
-        As for `rank`.
-
-    Returns
-    -------
-    Candidate
-    """
-    best, *others = rank(losses, is_noisy)
-    preferred = next(iter(losses)).activation
-    own = next(c for c in [best, *others] if c.activation == preferred)
-    return own if _is_tied(losses[own], losses[best], 2.0) else best
 
 
 def fit_ensemble(
@@ -194,8 +170,8 @@ def fit_ensemble(
     """
     left = list(dict.fromkeys(candidates))
     runs = [
-        _Run(task, [c for c in left if (c.n_bins, c.activation) == network], options)
-        for network in dict.fromkeys((c.n_bins, c.activation) for c in left)
+        _Run(task, n_bins, [c for c in left if c.n_bins == n_bins], options)
+        for n_bins in dict.fromkeys(c.n_bins for c in left)
     ]
     for steps, most, share in RUNGS:
         if len(left) == 1:
@@ -205,9 +181,7 @@ def fit_ensemble(
                 due = min(run.epochs(steps, most), options.max_epochs)
                 run.net.run(due - run.net.epoch_)
         losses = {c: loss for run in runs for c, loss in run.losses().items() if c in left}
-        n_kept = math.ceil(share * len(left))
-        ranked = rank(losses, task.is_noisy)
-        left = ranked[:n_kept] if n_kept else [choose(losses, task.is_noisy)]
+        left = rank(losses, task.is_noisy)[: max(1, math.ceil(share * len(left)))]
         runs = [run for run in runs if set(run.candidates) & set(left)]
         for run in runs:
             run.keep(left)

@@ -130,10 +130,10 @@ class BaseThetaEstimator(ThetaCurves):
         """Say how the network that the method names gets its weights: as its parameters."""
         return self._recipe(n_heads, n_outcomes)
 
-    def _auto_activations(self, data: FitData) -> list[str]:
-        """Name the activations to choose from, the preferred one first."""
+    def _auto_activation(self, data: FitData) -> str:
+        """Choose the activation for the kinds of the outcomes."""
         is_on_scale = all(kind == "continuous" for kind in data.outcomes.kinds)
-        return [GROWING, "silu"] if is_on_scale else ["silu"]
+        return GROWING if is_on_scale else "silu"
 
     def _structural_model(self, kind: str) -> StructuralModel:
         return PotentialOutcomes() if kind == "discrete" else GeneralizedLinear()
@@ -183,16 +183,16 @@ class BaseThetaEstimator(ThetaCurves):
         self.units_ = EngineUnits.learn(data.y, data.t, self.model_.standardises())
         columns = find_columns(self.modifiers, self)
         self._check_settings(data, columns)
+        is_auto = self.activation == "auto"
+        self.activation_ = self._auto_activation(data) if is_auto else self.activation
         cross_fit = CrossFit.deal(
             data, self.n_folds, self.validation_fraction, self._options(), rng
         )
         self.folds_ = cross_fit.folds
-        activations = self._activations(data)
-        candidates = [c._replace(activation=a) for a in activations for c in self._candidates()]
-        net, trained = self._fit_theta(data, cross_fit, candidates)
+        net, trained = self._fit_theta(data, cross_fit, self._candidates())
         self.theta_net_ = self.effect_net_ = net
         self.history_ = trained.history
-        self.n_bins_, self.weight_decay_, self.activation_ = trained.candidate
+        self.n_bins_, self.weight_decay_ = trained.candidate
         self.interval_method_ = "influence" if self.n_folds > 1 else None
         self.law_net_: LawNet | None = None
         self.hessian_method_: str | None = None
@@ -271,11 +271,6 @@ class BaseThetaEstimator(ThetaCurves):
             net_params=dict(self.net_params or {}),
         )
 
-    def _activations(self, data: FitData) -> list[str]:
-        """Name the activations to choose from, or one where no rows are left to choose by."""
-        tried = self._auto_activations(data) if self.activation == "auto" else [self.activation]
-        return tried if self.validation_fraction else tried[:1]
-
     def _candidates(self) -> list[Candidate]:
         return self._candidates_of(self.weight_decay, AUTO_WEIGHT_DECAY, "weight_decay")
 
@@ -342,7 +337,7 @@ class BaseThetaEstimator(ThetaCurves):
         warn_of_overlap(self.diagnostics_, self.propensity_clip)
 
     def _first_stage(self, data: FitData, cross_fit: CrossFit) -> FirstStage:
-        chosen = [Candidate(self.n_bins_, self.weight_decay_, self.activation_)]
+        chosen = [Candidate(self.n_bins_, self.weight_decay_)]
         return FirstStage(
             data,
             cross_fit,
@@ -385,10 +380,7 @@ class BaseThetaEstimator(ThetaCurves):
             stage.data.t if stage.data.t.ndim == 1 else None,
             standardise=(np.arange(y.shape[2]) < task.n_scaled, np.zeros(0, dtype=bool)),
             start=lambda rows: Start(np.zeros(task.n_heads * task.n_out)),
-            candidates=[
-                candidate._replace(activation=self.activation_)
-                for candidate in self._effect_candidates()
-            ],
+            candidates=self._effect_candidates(),
             label="effect",
             is_noisy=True,
         )

@@ -193,7 +193,6 @@ class HyperWeights(_Estimator):
         start = Start(np.hstack([ensemble.start.constant, more]))
         every = np.vstack([features.seen, features.unseen])
         recipe = self._generated(model.n_heads_, n_outcomes, every)
-        recipe = recipe.with_activation(self.activation_)
         extended = ensemble.seen_as(recipe, start)
         assert self.theta_net_.units is not None
         inner = Affine.of(model, self.units_.relative(self.theta_net_.units))

@@ -31,6 +31,7 @@ class NuisanceSettings:
     Attributes
     ----------
     widths : sequence of int
+    activation : str
     candidates : sequence of Candidate
     clip : float
         Smallest probability of an arm, or of being observed.
@@ -39,6 +40,7 @@ class NuisanceSettings:
     """
 
     widths: Sequence[int]
+    activation: str
     candidates: Sequence[Candidate]
     clip: float
     n_columns: int = 1
@@ -58,6 +60,7 @@ class NuisanceSettings:
             "n_heads": 1,
             "n_out": n_out,
             "head_widths": tuple(self.widths),
+            "activation": self.activation,
         }
         return Recipe(MultiHeadMLP, arguments)
 

@@ -15,7 +15,7 @@ from sklearn.utils._param_validation import HasMethods
 from sklcausal._cross_fit import CrossFit, Trained
 from sklcausal._first_stage import LawNet
 from sklcausal._fit_data import FitData
-from sklcausal._model_nuisances import ArmModels, ModelPropensity
+from sklcausal._model_nuisances import NO_CANDIDATE, ArmModels, ModelPropensity
 from sklcausal._models._units import Units
 from sklcausal._screening import Candidate
 from sklcausal.base import BaseThetaEstimator
@@ -55,7 +55,7 @@ class NuisanceModels(BaseThetaEstimator):
         inner = Affine.of(self.model_, self.units_.relative(units))
         outer = Affine.of(self.model_, self.units_.alone())
         net = ThetaNet(models, self.model_, inner, outer, None, units)
-        return net, Trained(models, units, Candidate(None, None, candidates[0].activation), [])
+        return net, Trained(models, units, NO_CANDIDATE, [])
 
     def _law_net(self, data: FitData, net: ThetaNet, cross_fit: CrossFit) -> LawNet | None:
         if self.propensity_model is None:

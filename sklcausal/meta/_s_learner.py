@@ -134,5 +134,6 @@ class SLearner(NuisanceModels):
             "n_heads": n_heads,
             "n_outcomes": n_outcomes,
             "widths": check_widths(self.widths, "widths", at_least=1),
+            "activation": self.activation_,
         }
         return Recipe(SLearnerModule, arguments, shared_head=True)

@@ -70,5 +70,6 @@ class TLearner(NuisanceModels):
             "n_heads": n_heads,
             "n_out": n_outcomes,
             "head_widths": check_widths(self.widths, "widths"),
+            "activation": self.activation_,
         }
         return Recipe(MultiHeadMLP, arguments)

@@ -121,6 +121,7 @@ class TwoStageLearner(TLearner):
             "n_heads": n_heads,
             "n_out": n_out,
             "head_widths": check_widths(self.effect_widths, "effect_widths"),
+            "activation": self.activation_,
         }
         return Recipe(MultiHeadMLP, arguments)
 

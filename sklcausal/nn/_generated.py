@@ -79,9 +79,7 @@ class GeneratedHeads(nn.Module):
     body : type of Module
         The network. Its ``head_layers()`` returns a list of `HeadLayers`, the outcomes' first.
     body_arguments : dict
-        What it is built with beside the numbers of members and inputs, and its activation.
-    activation : str
-        Of the network; see `MultiHeadMLP`.
+        What it is built with beside the numbers of members and inputs.
     features : ndarray of shape (n_heads, n_features) or None, default=None
         Of the outcomes' heads; None learns an embedding of each.
     **arguments : object
@@ -95,12 +93,11 @@ class GeneratedHeads(nn.Module):
         *,
         body: type[nn.Module],
         body_arguments: dict[str, Any],
-        activation: str,
         features: Any = None,
         **arguments: Any,
     ):
         super().__init__()
-        inner: Any = body(n_members, n_in, **body_arguments, activation=activation)
+        inner: Any = body(n_members, n_in, **body_arguments)
         self.body = inner
         self.heads: list[HeadLayers] = inner.head_layers()
         largest = max(self.heads, key=lambda own: sum((i + 1) * o for i, o in own.shapes))

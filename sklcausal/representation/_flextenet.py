@@ -204,6 +204,7 @@ class FlexTENet(BaseThetaEstimator):
             "shared_widths": shared,
             "private_widths": private,
             "private_decay": self.private_decay,
+            "activation": self.activation_,
         }
         return Recipe(FlexTENetModule, arguments)
 

@@ -213,6 +213,7 @@ class SNet(BaseThetaEstimator):
             "private_widths": check_widths(self.private_widths, "private_widths", at_least=1),
             "head_widths": check_widths(self.head_widths, "head_widths"),
             "arm_widths": check_widths(self.propensity_widths, "propensity_widths"),
+            "activation": self.activation_,
         }
         return Recipe(SNetModule, arguments)
 

@@ -95,5 +95,6 @@ class TARNet(BaseThetaEstimator):
             n_outcomes,
             self.representation_widths,
             self.head_widths,
+            self.activation_,
             self._fewest_shared_layers,
         )

@@ -115,14 +115,16 @@ class StructuralNet(BaseThetaEstimator):
     representation_widths: Sequence[int] = (50, 50)
     head_widths: Sequence[int] = (50,)
 
-    def _auto_activations(self, data: FitData) -> list[str]:
+    def _auto_activation(self, data: FitData) -> str:
         # of other models not outcomes but their parameters vary with x
         is_plain = isinstance(self.model_, PotentialOutcomes)
-        return super()._auto_activations(data) if is_plain else ["silu"]
+        return super()._auto_activation(data) if is_plain else "silu"
 
     def _recipe(self, n_heads: int, n_outcomes: int) -> Recipe:
         # theta(x): shared layers, then a head for each parameter, [1], section 3
-        return trunk_and_heads(n_heads, n_outcomes, self.representation_widths, self.head_widths)
+        return trunk_and_heads(
+            n_heads, n_outcomes, self.representation_widths, self.head_widths, self.activation_
+        )
 
     def _structural_model(self, kind: str) -> StructuralModel:
         if isinstance(self.model, StructuralModel) or self.model is None:

@@ -21,8 +21,8 @@ from sklcausal.hyper import HyperSLearner, HyperTARNet, HyperTLearner
 from sklcausal.nn._hyper_network import GENERATIONS
 
 TWINS = [getattr(hyper, name) for name in hyper.__all__]
-TINY = {"numeric_encoding": None, "weight_decay": 1.0, "activation": "silu_exp"}
-TINY |= {"random_state": 0, "max_epochs": 2, "n_folds": 2}
+TINY = {"numeric_encoding": None, "weight_decay": 1.0, "random_state": 0}
+TINY |= {"max_epochs": 2, "n_folds": 2}
 KNOWN = np.full((240, 3), 1 / 3)  # where propensities do not matter
 SMALL = {"embedding_dim": 4, "hyper_widths": (7, 6), "n_chunks": 3, "hyper_dropout": 0.3}
 

@@ -13,7 +13,6 @@ SMALL = {
     "widths": (6, 5),
     "max_epochs": 3,
     "n_folds": 2,
-    "activation": "silu_exp",
     "numeric_encoding": None,
     "weight_decay": 1.0,
     "random_state": 0,

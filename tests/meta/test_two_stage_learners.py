@@ -24,13 +24,7 @@ from sklcausal.nn._outputs import Outputs
 
 LEARNERS = [DRLearner, RALearner, PWLearner, RLearner, XLearner]
 TINY = {"numeric_encoding": None, "random_state": 0, "max_epochs": 3, "n_folds": 2}
-TINY |= {
-    "activation": "silu_exp",
-    "widths": (6, 5),
-    "effect_widths": (4,),
-    "weight_decay": 1.0,
-    "effect_weight_decay": 1.0,
-}
+TINY |= {"widths": (6, 5), "effect_widths": (4,), "weight_decay": 1.0, "effect_weight_decay": 1.0}
 FAST = {**TINY, "max_epochs": 30, "n_folds": 3, "lr": 0.01, "widths": (20, 20)}
 FAST |= {
     "activation": "silu",

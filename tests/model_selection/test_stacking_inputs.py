@@ -24,7 +24,7 @@ from sklcausal.metrics import add_nuisances, cross_fit_nuisances, doubly_robust_
 from sklcausal.model_selection import EffectStacking, TreatmentStratifiedKFold
 
 SMALL = {"n_folds": 1, "max_epochs": 3, "widths": (8,), "numeric_encoding": None}
-SMALL |= {"weight_decay": 0.3, "activation": "silu"}
+SMALL |= {"weight_decay": 0.3}
 MODELS = {"outcome_model": LinearRegression(), "propensity_model": LogisticRegression(C=0.01)}
 
 

@@ -22,7 +22,6 @@ from sklcausal.representation import CFRNet, DragonNet, FlexTENet, MitNet, Riesz
 from sklcausal.representation._mitnet import reversal_at
 
 SMALL = {
-    "activation": "silu_exp",
     "numeric_encoding": None,
     "weight_decay": 1.0,
     "random_state": 0,

@@ -4,11 +4,9 @@
 
 import numpy as np
 import pytest
-import torch
 from _longhand import silu, silu_or_growth
 
 from sklcausal.datasets import make_confounded, make_tutorial
-from sklcausal.nn import _layers
 from sklcausal.representation import TARNet
 from sklcausal.structural import Linear, StructuralNet
 
@@ -177,18 +175,6 @@ def test_auto_activation_grows_for_continuous_outcomes(outcome):
     )
     assert auto.activation_ == named.activation_ == expected
     np.testing.assert_array_equal(auto.effect(data.X), named.effect(data.X))
-
-
-def test_auto_activation_is_decided_by_validation_rows(monkeypatch):
-    data = make_confounded(300, random_state=0)
-    assert TARNet(**FAST).fit(data.X, data.T, data.y).activation_ == "silu_exp"
-    monkeypatch.setattr(_layers, "_silu_or_growth", torch.zeros_like)  # learns constants
-    est = TARNet(**FAST).fit(data.X, data.T, data.y)
-    named = TARNet(**FAST, activation="silu").fit(data.X, data.T, data.y)
-    assert est.activation_ == "silu"
-    np.testing.assert_allclose(est.effect(data.X), named.effect(data.X), rtol=1e-5)
-    unjudged = TARNet(**FAST, validation_fraction=None).fit(data.X, data.T, data.y)
-    assert unjudged.activation_ == "silu_exp"
 
 
 def test_structural_models_and_propensities_do_not_grow():
