@@ -302,6 +302,27 @@ def summarise(rows: list[dict[str, str]], data: str, path: Any, command: str) ->
 COLUMNS = ("pehe_in", "pehe_out", "ate_error_out")
 
 
+def summarise_hyper(rows: list[dict[str, str]], data: str, path: Any, command: str) -> None:
+    """Write how learners whose weights a hypernetwork makes fare beside their plain twins."""
+    errors: dict[str, dict[str, float]] = {}
+    for row in rows:
+        errors.setdefault(row["method"], {})[row["number"]] = float(row["pehe_out"])
+    table = []
+    for name in [m for m in METHODS if f"Hyper{m}" in errors and m in errors]:
+        plain, hyper = errors[name], errors[f"Hyper{name}"]
+        both = [[own[i] for i in plain if i in hyper] for own in (plain, hyper)]
+        gain = np.subtract(*both)
+        error = gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else np.nan
+        means = [mean_and_error(own) for own in both]
+        cells = [*means, f"{gain.mean():.4f} ± {error:.4f}", f"{gain.mean() / error:.1f}"]
+        verdict = "yes" if gain.mean() > 2 * error else "no"
+        table.append([name, str(len(gain)), *cells, ratio(*both[::-1]), verdict])
+    head = ["learner", "runs", "plain", "by a hypernetwork", "plain less hyper"]
+    head += ["in standard errors", "hyper / plain, geometric", "better by two standard errors"]
+    title = f"Weights made by a hypernetwork, sqrt-PEHE out of sample, {data}"
+    harness.write_table(path, title, command, head, table)
+
+
 def main() -> None:
     """Run what is missing and write the table."""
     options = harness.arguments(
@@ -318,8 +339,10 @@ def main() -> None:
     command = f"python examples/benchmarks/learners.py --data {options.data}"
     command += f" --first {options.first} --last {options.last}"
     command += "" if options.methods == "all" else f" --methods '{options.methods}'"
-    table = f"learners_{options.data}_{options.first}_{options.last}.md"
-    summarise(rows, options.data, options.out / table, command)
+    table = f"{options.data}_{options.first}_{options.last}.md"
+    summarise(rows, options.data, options.out / f"learners_{table}", command)
+    if any(method.startswith("Hyper") for method in chosen):
+        summarise_hyper(rows, options.data, options.out / f"hyper_{table}", command)
 
 
 if __name__ == "__main__":
