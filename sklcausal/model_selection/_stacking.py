@@ -84,7 +84,7 @@ class EffectStacking(StackResults):
         What T is. 'auto' reads strings, bools and at most 10 integer values as arms, and refuses
         anything else.
     treatments : sequence of labels or None, default=None
-        All arms, where some may be absent from a part of the data; None takes them from T.
+        All arms, each of which needs rows; None takes them from T.
     control : label or None, default=None
         Arm that the others are compared with; None takes the first of ``treatments``, or the
         first in sorted order.

@@ -20,7 +20,8 @@ treatment_type : {'auto', 'discrete', 'dose', 'simultaneous'}, default='auto'
     What T is. 'auto' reads strings, bools and at most 10 integer values as arms, other floats
     as a dose, and several columns as simultaneous treatments.
 treatments : sequence of labels or None, default=None
-    All arms, where some may be absent from a part of the data; None takes them from T.
+    All arms, each of which needs rows; None takes them from T. Naming them makes an arm that is
+    missing from a part of the data, or misspelt, an error.
 control : label or None, default=None
     Arm that the others are compared with; None takes the first of ``treatments``, or the first in
     sorted order.
