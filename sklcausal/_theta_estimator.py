@@ -131,9 +131,11 @@ class BaseThetaEstimator(ThetaCurves):
         return self._recipe(n_heads, n_outcomes)
 
     def _auto_activation(self, data: FitData) -> str:
-        """Choose the activation for the kinds of the outcomes."""
-        is_on_scale = all(kind == "continuous" for kind in data.outcomes.kinds)
-        return GROWING if is_on_scale else "silu"
+        """Choose the activation for what the heads say."""
+        # outcomes are what multiplies, not the parameters of other models
+        are_outcomes = isinstance(self.model_, PotentialOutcomes)
+        are_continuous = all(kind == "continuous" for kind in data.outcomes.kinds)
+        return GROWING if are_outcomes and are_continuous else "silu"
 
     def _structural_model(self, kind: str) -> StructuralModel:
         return PotentialOutcomes() if kind == "discrete" else GeneralizedLinear()

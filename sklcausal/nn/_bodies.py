@@ -49,9 +49,8 @@ class MultiHeadMLP(nn.Module):
         activation: str = "silu",
     ):
         super().__init__()
-        self.trunk = MemberMLP(
-            n_members, n_in, trunk_widths, activation, before_output=not head_widths
-        )
+        # without growing units: it may be read by more than outcomes
+        self.trunk = MemberMLP(n_members, n_in, trunk_widths, activation)
         self.heads = MemberHeads(
             n_members, self.trunk.n_out, n_heads, head_widths, n_out, activation
         )

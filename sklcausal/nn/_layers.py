@@ -28,7 +28,16 @@ GROWING = "silu_exp"
 
 
 def _silu_or_growth(x: Tensor) -> Tensor:
-    """Let every second unit grow exponentially, and in a straight line where it is large."""
+    """Let even units grow exponentially up to a bend, linearly beyond; others are SiLU.
+
+    Parameters
+    ----------
+    x : Tensor of shape (..., n_units)
+
+    Returns
+    -------
+    Tensor of shape (..., n_units)
+    """
     straight = math.exp(GROWTH_BEND) * (x - GROWTH_BEND + 1) - 1
     growth = torch.where(x < GROWTH_BEND, torch.expm1(x.clamp(max=GROWTH_BEND)), straight)
     grows = torch.arange(x.shape[-1], device=x.device) % 2 == 0
@@ -44,7 +53,8 @@ def activations_of(
     ----------
     name : str
         With 'silu_exp' half of the units before an outcome grow exponentially: an outcome whose
-        causes multiply is linear in such units. Several layers of them would grow without bounds.
+        causes multiply is linear in such units. In several layers their slopes, up to exp(3) each,
+        would multiply.
     n_layers : int
     before_output : bool
         Whether an outcome reads the last layer.
@@ -60,7 +70,7 @@ def activations_of(
 
 
 def without_growth(name: str) -> str:
-    """Name the activation of networks for what does not multiply, such as logits."""
+    """Name the activation of networks without growing units, such as those of propensities."""
     return "silu" if name == GROWING else name
 
 
@@ -245,7 +255,9 @@ class MemberBranches(nn.Module):
         if len(self.first.layers) == 0:
             found = x.unsqueeze(1).expand(-1, self.n_heads, -1, -1)
         else:
-            found = self.first(x).unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
+            # apart before the activation, which differs between the units of a branch
+            (first,), (activation,) = self.first.own_layers, self.first.activations
+            found = activation(first(x).unflatten(-1, (self.n_heads, -1)).transpose(1, 2))
         return self.rest(found)
 
     def forward(self, x: Tensor) -> Any:

@@ -17,7 +17,6 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklcausal._encoding import Treatments, shorten
 from sklcausal._ensemble import Recipe
-from sklcausal._fit_data import FitData
 from sklcausal._models import IndexModel, PotentialOutcomes, StructuralModel
 from sklcausal._models._function import FunctionModel
 from sklcausal._recipes import trunk_and_heads
@@ -114,11 +113,6 @@ class StructuralNet(BaseThetaEstimator):
     hessian: str = "auto"
     representation_widths: Sequence[int] = (50, 50)
     head_widths: Sequence[int] = (50,)
-
-    def _auto_activation(self, data: FitData) -> str:
-        # of other models not outcomes but their parameters vary with x
-        is_plain = isinstance(self.model_, PotentialOutcomes)
-        return super()._auto_activation(data) if is_plain else "silu"
 
     def _recipe(self, n_heads: int, n_outcomes: int) -> Recipe:
         # theta(x): shared layers, then a head for each parameter, [1], section 3

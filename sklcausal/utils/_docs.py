@@ -13,9 +13,10 @@ C = TypeVar("C", bound=type)
 SHARED_PARAMETERS = """\
 activation : {'auto', 'elu', 'gelu', 'relu', 'silu', 'silu_exp', 'softplus', 'tanh'}, \
 default='auto'
-    Activation of the hidden layers. With 'silu_exp' half of the units that outcomes read grow
-    exponentially, as outcomes do whose causes multiply (costs, incomes); 'auto' takes it where
-    all outcomes are continuous, and 'silu' elsewhere and for parameters of structural models.
+    Activation of the hidden layers. With 'silu_exp' half of the units of the last hidden layer of
+    the heads, of outcomes and of effects, grow exponentially, as outcomes do whose causes
+    multiply (costs, incomes). 'auto' takes it where arms are compared and all outcomes are
+    continuous, and 'silu' elsewhere.
 treatment_type : {'auto', 'discrete', 'dose', 'simultaneous'}, default='auto'
     What T is. 'auto' reads strings, bools and at most 10 integer values as arms, other floats
     as a dose, and several columns as simultaneous treatments.
@@ -121,7 +122,7 @@ outcome_names_ : ndarray of str of shape (n_outcomes,)
 model_ : StructuralModel
     What the parameters of the networks mean.
 activation_ : str
-    Activation that was taken.
+    Activation of the hidden layers: as given, or what 'auto' chose.
 folds_ : ndarray of int of shape (n_samples,)
     Fold of each training row; member k never saw fold k.
 weight_decay_ : float

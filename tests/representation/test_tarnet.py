@@ -5,9 +5,10 @@
 import numpy as np
 import pytest
 from _longhand import silu, silu_or_growth
+from sklearn.base import clone
 
 from sklcausal.datasets import make_confounded, make_tutorial
-from sklcausal.representation import TARNet
+from sklcausal.representation import TARNet, VCNet
 from sklcausal.structural import Linear, StructuralNet
 
 FAST = {
@@ -163,30 +164,43 @@ def test_several_outcomes_of_mixed_kinds():
 # -- units that grow exponentially ------------------------------------------------------------
 
 
-@pytest.mark.parametrize("outcome", ["y", "bin", "both"])
+@pytest.mark.parametrize("outcome", ["continuous", "binary", "count", "mixed"])
 def test_auto_activation_grows_for_continuous_outcomes(outcome):
     data = make_confounded(120, random_state=0)
-    expected = "silu_exp" if outcome == "y" else "silu"
+    expected = "silu_exp" if outcome == "continuous" else "silu"
     above = (data.y > np.median(data.y)).astype(int)
-    y = {"y": data.y, "bin": above, "both": np.c_[data.y, above]}[outcome]
+    counts = np.random.default_rng(0).poisson(2, 120)
+    y = {"binary": above, "count": counts, "mixed": np.c_[data.y, above]}.get(outcome, data.y)
+    kind = "count" if outcome == "count" else "auto"
     auto, named = (
-        TARNet(**{**FAST, "max_epochs": 1}, activation=activation).fit(data.X, data.T, y)
-        for activation in ("auto", expected)
+        TARNet(**{**FAST, "max_epochs": 1}, outcome=kind, activation=name).fit(data.X, data.T, y)
+        for name in ("auto", expected)
     )
-    assert auto.activation_ == named.activation_ == expected
+    assert auto.activation_ == expected
     np.testing.assert_array_equal(auto.effect(data.X), named.effect(data.X))
 
 
-def test_structural_models_and_propensities_do_not_grow():
+@pytest.mark.parametrize(
+    "est", [TARNet(), StructuralNet(model=Linear()), StructuralNet(), VCNet(n_knots=4)]
+)
+def test_parameters_of_other_models_do_not_grow(est):
     data = make_confounded(120, random_state=0)
-    settings = {"max_epochs": 1, "n_folds": 2, "random_state": 0}
-    net = StructuralNet(model=Linear(), **settings).fit(data.X, data.T, data.y)
-    assert net.activation_ == "silu"
+    dose = np.random.default_rng(0).uniform(size=120)
+    est.set_params(max_epochs=2, n_folds=2, random_state=0, numeric_encoding=None)
+    auto, named, grown = (
+        clone(est).set_params(activation=name).fit(data.X, dose, data.y).effect(data.X, T0=0, T1=1)
+        for name in ("auto", "silu", "silu_exp")
+    )
+    np.testing.assert_array_equal(auto, named)
+    assert np.abs(auto - grown).max() > 1e-4
+
+
+def test_propensities_do_not_grow():
+    data = make_confounded(120, random_state=0)
+    settings = {**FAST, "max_epochs": 2}
     probabilities = [
-        TARNet(**settings, weight_decay=1.0, numeric_encoding=None, activation=activation)
-        .fit(data.X, data.T, data.y)
-        .propensity_
-        for activation in ("silu", "silu_exp")
+        TARNet(**settings, activation=name).fit(data.X, data.T, data.y).propensity_
+        for name in ("silu", "silu_exp")
     ]
     np.testing.assert_array_equal(*probabilities)
 
@@ -203,3 +217,4 @@ def test_growing_units_learn_what_multiplies():
         est = TARNet(activation=activation, random_state=0).fit(X, T, y)
         errors.append(np.sqrt(np.mean((est.effect(test) - effect) ** 2)))
     assert errors[0] < 0.7 * errors[1]
+    assert errors[0] < 0.25 * effect.std()
