@@ -22,7 +22,6 @@ from scipy.stats import norm
 
 N_ROWS, DESIGN = 1000, "confounded"
 TRIVIAL = ("OLS by arm", "difference in means", "zero effect")
-OURS = tuple(name for names in learners.OURS.values() for name in names)
 
 
 def replicate(method: str, replication: int) -> dict[str, Any]:
@@ -43,7 +42,7 @@ def replicate(method: str, replication: int) -> dict[str, Any]:
 def main() -> None:
     """Run what is missing and write the table."""
     options = harness.arguments(__doc__.splitlines()[0], replications=40)
-    methods = (*OURS, *TRIVIAL)
+    methods = (*learners.OUR_NAMES, *TRIVIAL)
     tasks = [{"method": m, "replication": r} for r in range(options.replications) for m in methods]
     rows = harness.run(replicate, tasks, options.out / "learner_intervals.csv", options.jobs)
     truth, table = intervals.population_ate(DESIGN), []
@@ -54,8 +53,9 @@ def main() -> None:
             intervals.mean_and_error(column[k])
             for k in ("coverage", "half_width", "score", "rmse")
         ]
-        average = intervals.coverage_of_average(column["ate"], column["ate_std_error"], truth)
-        table.append([method, *average[:1], *cells, *average[1:]])
+        judged = intervals.coverage_of_average(column["ate"], column["ate_std_error"], truth)
+        runs, *average = judged
+        table.append([method, runs, *cells, *average])
     head = ["method", "runs", "coverage", "half-width", "interval score", "RMSE"]
     head += ["average covered", "99 % band", "mean error of the average", "SD of averages"]
     head += ["mean SE / SD", "abs(mean error) / mean SE"]
