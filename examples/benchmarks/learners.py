@@ -61,6 +61,7 @@ OURS = {
     ),
 }
 OUR_NAMES = tuple(name for names in OURS.values() for name in names)
+WITHOUT_GROWTH = "TARNet with silu"
 CATENETS = ("TARNet", "TNet", "SNet", "DragonNet", "FlexTENet")
 REFERENCE = "TARNet"
 DATA = {"ihdp": 75, "acic": 802, "ihdp500": 75, "acic500": 802}
@@ -211,6 +212,7 @@ PLAIN = {
 }
 METHODS = (
     *OUR_NAMES,
+    WITHOUT_GROWTH,
     *(f"CATENets {name}" for name in CATENETS),
     *PLAIN,
 )
@@ -218,6 +220,8 @@ METHODS = (
 
 def fit(method: str, X: Any, T: Any, y: Any, seed: int) -> Any:
     """Fit a method by its name in the table."""
+    if method == WITHOUT_GROWTH:
+        return fit_ours("TARNet", X, T, y, seed, activation="silu")
     if method in PLAIN:
         return PLAIN[method](X, T, y, seed)
     if method.startswith("CATENets "):
