@@ -22,7 +22,7 @@ from sklcausal.nn._encoder import make_encoding
 from sklcausal.nn._layers import reset_members
 
 # after so many steps, but no more than so many epochs, so large a share of candidates goes on
-RUNGS = ((200, 8, 0.5), (600, 15, 0.0))
+RUNGS = ((150, 30, 0.5), (400, 60, 0.34), (900, 120, 0.0))
 
 
 class Candidate(NamedTuple):

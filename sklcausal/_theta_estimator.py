@@ -195,6 +195,7 @@ class BaseThetaEstimator(ThetaCurves):
         self.theta_net_ = self.effect_net_ = net
         self.history_ = trained.history
         self.n_bins_, self.weight_decay_ = trained.candidate
+        self.effect_weight_decay_: float | None = None
         self.interval_method_ = "influence" if self.n_folds > 1 else None
         self.law_net_: LawNet | None = None
         self.hessian_method_: str | None = None
@@ -386,6 +387,7 @@ class BaseThetaEstimator(ThetaCurves):
             label="effect",
             is_noisy=True,
         )
+        self.effect_weight_decay_ = trained.candidate.weight_decay
         scale = trained.units.y_scale[:, task.units_of, None] * np.eye(len(task.units_of))
         shift = trained.units.y_loc[:, task.units_of] * task.is_centred
         inner = Affine(shift @ task.cells, scale @ task.cells)

@@ -17,6 +17,8 @@ FEATURES_AT_2000, MOST_FEATURES = 40, 100
 ROWS_PER_REGRESSOR = 1.5
 # relative to the largest: of a member's features, and of all regressors scaled alike
 SMALLEST_COMPONENT, SMALLEST_DIRECTION = 1e-5, 1e-9
+# of the features' mean square: below it they are constant but for the rounding of float32
+SMALLEST_VARIANCE = 1e-8
 CHUNK = 65_536
 
 
@@ -79,8 +81,9 @@ class Components:
         self.centre = share @ features
         centred = features - self.centre
         values, vectors = np.linalg.eigh((centred * share[:, None]).T @ centred)
-        kept = np.flatnonzero(values > SMALLEST_COMPONENT * max(values[-1], 1e-300))[::-1]
-        kept = kept[:n_components]
+        size = float(share @ (features**2).sum(axis=1))
+        least = max(SMALLEST_COMPONENT * values[-1], SMALLEST_VARIANCE * size, 1e-300)
+        kept = np.flatnonzero(values > least)[::-1][:n_components]
         self.whiten = vectors[:, kept] / np.sqrt(values[kept])
 
     def __call__(self, features: np.ndarray) -> np.ndarray:

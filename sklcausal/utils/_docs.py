@@ -127,6 +127,9 @@ folds_ : ndarray of int of shape (n_samples,)
     Fold of each training row; member k never saw fold k.
 weight_decay_ : float
     Weight decay that was chosen on the validation parts.
+effect_weight_decay_ : float or None
+    Weight decay of the network for effects that was chosen on the validation parts; None where
+    effects have no network of their own.
 n_bins_ : int or None
     Bins of the encoding that was chosen on the validation parts; None if standardised only.
 history_ : list of dict
