@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,7 @@ from sklcausal.inference._targets import (
 )
 from sklcausal.targets import as_column_array
 from sklcausal.utils._frames import make_frame
+from sklcausal.utils._warn import warn_user
 
 N_CURVE_POINTS = 25
 CURVE_RANGE = (0.05, 0.95)
@@ -89,12 +89,11 @@ class ThetaCurves(ThetaResults):
         t = self.training_rows_.t
         low, high = t.min(axis=0), t.max(axis=0)
         if ((points < low) | (points > high)).any():
-            warnings.warn(
+            warn_user(
                 f"`T` lies beyond the doses of the training rows, {low.tolist()} to "
                 f"{high.tolist()}: mean outcomes there follow from the model alone, and their "
                 "intervals do not know how wrong it may be",
                 OverlapWarning,
-                stacklevel=3,
             )
 
     def curve_points(self, T: Any = None) -> np.ndarray:

@@ -173,6 +173,9 @@ def _sharpen(array: np.ndarray, name: str) -> np.ndarray:
         if missing.any() or not all(isinstance(v, Integral) for v in present):
             return out
         return array.astype(np.int64)
+    if array.ndim == 2 and kinds == {"bools", "numbers"}:
+        # a frame may hold both, each in columns of its own
+        return np.column_stack([_sharpen(column, name).astype(float) for column in array.T])
     check_not_missing(array, name)
     if kinds == {"bools"}:
         return array.astype(bool)

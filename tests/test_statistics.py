@@ -125,8 +125,9 @@ def test_wrong_propensity_leaves_the_average_right(large):
 
 def test_weak_overlap_warns_with_the_remedy():
     data = make_confounded(800, overlap=6.0, random_state=0)
-    with pytest.warns(OverlapWarning, match=r"arm\(s\) .*ate\(population='overlap'\)"):
+    with pytest.warns(OverlapWarning, match=r"arm\(s\) .*ate\(population='overlap'\)") as seen:
         est = TARNet(**FAST).fit(data.X, data.T, data.y)
+    assert seen[0].filename == __file__
     assert max(est.diagnostics_["share_clipped"].values()) > 0.02
     wide = np.ptp(est.ate_interval())
     assert np.ptp(est.ate_interval(population="overlap")) < wide

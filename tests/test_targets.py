@@ -13,7 +13,7 @@ from scipy import sparse
 
 from sklcausal import pack_targets, unpack_targets
 from sklcausal.exceptions import TargetError
-from sklcausal.targets import is_packed
+from sklcausal.targets import as_column_array, is_packed
 
 T = ["b", "a", "b"]
 Y = [1.5, 0.5, 2.5]
@@ -155,6 +155,16 @@ def test_missing_numbers_become_nan(given):
 def test_what_cannot_be_packed(given, message):
     with pytest.raises(TargetError, match=message):
         pack_targets(given, Y)
+
+
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
+def test_columns_of_bools_stand_beside_numbers(frame):
+    given = frame({"cost": [1.5, 2.0, 4.0], "count": [1, 2, 3], "dead": [True, False, True]})
+    read = as_column_array(given, "y")
+    np.testing.assert_array_equal(read, [[1.5, 1, 1], [2.0, 2, 0], [4.0, 3, 1]])
+    assert read.dtype == float
+    with pytest.raises(TargetError, match="all of one kind, got bools and numbers"):
+        as_column_array(pd.DataFrame({"cost": [1.5, True], "n": [1, 2]}, dtype=object), "y")
 
 
 def test_fields_are_checked_too():

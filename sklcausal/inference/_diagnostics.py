@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 
 from sklcausal.exceptions import OverlapWarning, TargetError
 from sklcausal.inference._engine import Engine
+from sklcausal.utils._warn import warn_user
 
 MAX_IMBALANCE = 6.0  # standard errors, the largest of a few dozen
 MAX_CLIPPED = 0.02
@@ -92,33 +92,30 @@ def warn_of_overlap(diagnostics: dict[str, Any], clip: float) -> None:
     imbalance = diagnostics.get("largest_imbalance", 0.0)
     if diagnostics.get("hessian_method") == "randomised" and imbalance > MAX_IMBALANCE:
         column = diagnostics["largest_imbalance_at"][1]
-        warnings.warn(
+        warn_user(
             "`assignment='randomised'` says that the treatment does not depend on X, but the "
             f"weights that follow from that are out of balance by {imbalance:.1f} standard errors "
             f"({column}); use 'observational' unless the treatment was drawn by lot",
             OverlapWarning,
-            stacklevel=6,
         )
     fixed = [name for name, share in determined.items() if share > MAX_CLIPPED]
     if fixed:
-        warnings.warn(
+        warn_user(
             f"x all but determines the treatment(s) {fixed} for up to "
-            f"{100 * max(determined.values()):.0f} % of the rows, where the data hardly tell what "
+            f"{100 * max(determined.values()):.1f} % of the rows, where the data hardly tell what "
             "the treatment does; drop columns of X that are made from the treatment, or rows "
             "whose treatment was never open",
             OverlapWarning,
-            stacklevel=6,
         )
     clipped = diagnostics.get("share_clipped", {})
     rare = [name for name, share in clipped.items() if share > MAX_CLIPPED]
     if rare:
-        warnings.warn(
+        warn_user(
             f"the probability of arm(s) {rare} is below {clip:g} for up to "
-            f"{100 * max(clipped.values()):.0f} % of the rows, where the data hardly tell what "
+            f"{100 * max(clipped.values()):.1f} % of the rows, where the data hardly tell what "
             "the treatment does; look at OverlapDisplay, and consider "
             "ate(population='overlap') or ate(trim=(0.05, 0.95))",
             OverlapWarning,
-            stacklevel=6,
         )
 
 

@@ -4,16 +4,14 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 
 from sklcausal._models import StructuralModel
 from sklcausal._models._checks import follows_from_mean
 from sklcausal.exceptions import ModelError
+from sklcausal.utils._warn import warn_user
 
 LEARNED = ("cholesky", "entrywise")
-STACKLEVEL = 8  # of the user's call of fit
 
 
 def choose_hessian(
@@ -47,11 +45,10 @@ def choose_hessian(
         If a Hessian that depends on the outcome has to be learned, or its entries apart.
     """
     if asked == "entrywise":
-        warnings.warn(
+        warn_user(
             "hessian='entrywise' regresses every entry of the expected Hessian on its own: a "
             "close fit of the entries may have a wild inverse; prefer hessian='auto'",
             UserWarning,
-            stacklevel=STACKLEVEL,
         )
     if asked in LEARNED:
         if not model.symmetric_hessian:
@@ -66,12 +63,11 @@ def choose_hessian(
         remedy = "define `outcome_nodes(theta, t)` in a StructuralModel"
         if not model.has_mean:
             remedy = f"define `mean(theta, t)`, or, where that is not enough, {remedy[7:]}"
-        warnings.warn(
+        warn_user(
             f"the Hessian of {model!r} depends on the outcome, so that the expected "
             "Hessian is learned from noisy ones: standard errors of averages may be too "
             f"small; {remedy}",
             UserWarning,
-            stacklevel=STACKLEVEL,
         )
     if asked == "auto":
         return "structured" if known else "cholesky"

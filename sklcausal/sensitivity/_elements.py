@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +20,7 @@ from sklcausal.inference._averages import (
     ratio_average,
 )
 from sklcausal.utils._final_step import find_fitted
+from sklcausal.utils._warn import warn_user
 
 TOLERANCE = 1e-6
 MAX_CHECKED = 1_000
@@ -123,13 +123,12 @@ def average_elements(
         debiased, plain = 2 * functional - squares, weight @ functional
         low = (weight @ debiased <= least * plain) & (plain > 0)
         if low.any():
-            warnings.warn(
+            warn_user(
                 "the representer fits so badly that the debiased estimate of its second moment is "
                 f"{(weight @ debiased)[low][0] / weight.sum():.3g}, where the plain one is "
                 f"{plain[low][0] / weight.sum():.3g}; the plain one is taken, and bounds are "
                 "rough. Look at OverlapDisplay, or fit with a larger propensity_clip",
                 OverlapWarning,
-                stacklevel=4,
             )
         squares = np.where(low, functional, debiased)
     columns = np.hstack([psi, residual**2, squares])

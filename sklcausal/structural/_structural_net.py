@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Integral
@@ -23,6 +22,7 @@ from sklcausal._recipes import trunk_and_heads
 from sklcausal.base import BaseThetaEstimator
 from sklcausal.exceptions import TargetError
 from sklcausal.utils._docs import shared_docs
+from sklcausal.utils._warn import warn_user
 
 
 @shared_docs
@@ -163,7 +163,7 @@ class StructuralNet(BaseThetaEstimator):
             "treatment_type='dose' if they are doses, such as prices, and 'discrete' if not"
         )
         if is_ready:
-            warnings.warn(hint, UserWarning, stacklevel=5)
+            warn_user(hint, UserWarning)
             return
         raise TargetError(f"{hint}: the loss would see them as 0 to {len(arms) - 1}")
 

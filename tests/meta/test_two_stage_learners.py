@@ -289,6 +289,21 @@ def test_effects_are_recovered_with_defaults(learner):
     assert np.mean((low < data.effect) & (data.effect < high)) > 0.85
 
 
+@pytest.mark.parametrize("decay", [1.0, 1e5])
+def test_intervals_of_a_row_are_the_same_alone(decay):
+    # with strong decay effects are constant, but for rounding that hangs on the number of rows
+    data = draw(300)
+    est = DRLearner(**{**FAST, "effect_weight_decay": decay}).fit(data.X, data.T, data.y)
+    assert (est.effect(data.X).std() < 1e-4) == (decay > 1)
+    assert est.effect_weight_decay_ == decay
+    low, high = est.effect_interval(data.X)
+    for i in range(5):
+        alone = np.ravel(est.effect_interval(data.X[i : i + 1]))
+        np.testing.assert_allclose(alone, [low[i], high[i]], rtol=1e-3, atol=1e-3)
+    few = [np.ravel(est.ate_interval(data.X[:n])) for n in (1, 2)]
+    assert max(np.ptp(own) for own in few) < 10
+
+
 def test_network_for_effects_equals_longhand():
     data = draw(180)
     est = DRLearner(**{**TINY, "effect_widths": (3, 5)}).fit(data.X, data.T, data.y)
