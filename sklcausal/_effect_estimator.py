@@ -199,7 +199,8 @@ class BaseEffectEstimator(AverageResults):
         Returns
         -------
         effect : ndarray of shape (n_samples, n_contrasts, n_outcomes)
-            Without the last axis if y was one-dimensional; without both if there is one contrast too.
+            Without the last axis if y was one-dimensional; without both if there is one contrast,
+            too.
 
         Raises
         ------
