@@ -147,7 +147,7 @@ class AverageResults(BaseEstimator, metaclass=ABCMeta):
         check_same_index(X=X, by=by)
         if X is not None:
             X = validate_X(self, X, reset=False)
-        contrast = self.contrasts_(T0, T1)
+        contrast = self._average_contrast(T0, T1)
         found, groups = self._average(X, contrast, population, trim, by)
         names = list(contrast.names)
         if not self.outcomes_.one_dim:
@@ -200,7 +200,7 @@ class AverageResults(BaseEstimator, metaclass=ABCMeta):
         if population == "all" and trim is None and by is None:
             check_same_index(X=X)
             rows = None if X is None else validate_X(self, X, reset=False)
-            plug_in = self._plug_in_average(rows, self.contrasts_(T0, T1))
+            plug_in = self._plug_in_average(rows, self._average_contrast(T0, T1))
             if plug_in is not None:
                 return self._scalar(plug_in)
         result, groups = self._result(X, T0, T1, population, trim, by)

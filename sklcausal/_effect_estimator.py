@@ -178,6 +178,10 @@ class BaseEffectEstimator(AverageResults):
         """Read which treatments are compared in n rows, perhaps with an interval."""
         return self.contrasts_.by_row(T0, T1, n)
 
+    def _average_contrast(self, T0: Any, T1: Any) -> Contrast:
+        """Read which treatments an average compares."""
+        return self.contrasts_(T0, T1)
+
     @abstractmethod
     def _interval(
         self, X: np.ndarray, contrast: Contrast, alpha: float, simultaneous: bool

@@ -301,7 +301,7 @@ class ThetaCurves(ThetaResults):
         check_is_fitted(self)
         self._inference("`best_linear_projection`")
         rows = self._rows("`best_linear_projection`")
-        contrast = self.contrasts_(T0, T1)
+        contrast = self._average_contrast(T0, T1)
         given = rows.X if features is None else features
         own = getattr(self, "feature_names_in_", None) if features is None else None
         design, columns = read_features(given, len(rows.X), own)

@@ -131,8 +131,7 @@ class BaseThetaEstimator(ThetaCurves):
         return self._recipe(n_heads, n_outcomes)
 
     def _auto_activation(self, data: FitData) -> str:
-        """Choose the activation for what the heads say."""
-        # outcomes are what multiplies, not the parameters of other models
+        """Choose the activation: outcomes may multiply, and not parameters of other models."""
         are_outcomes = isinstance(self.model_, PotentialOutcomes)
         are_continuous = all(kind == "continuous" for kind in data.outcomes.kinds)
         return GROWING if are_outcomes and are_continuous else "silu"
@@ -205,8 +204,7 @@ class BaseThetaEstimator(ThetaCurves):
         self.n_features_interval_ = 0
         self.draw_seed_ = int(rng.randint(2**31 - 1))
         self.engines_: list[Engine] = []
-        stage = self._first_stage(data, cross_fit)
-        task = self._effect_task(columns is not None)
+        stage, task = self._first_stage(data, cross_fit), self._effect_task(columns is not None)
         if self.n_folds > 1:
             self.engine_ = stage.fit(net)
             self.engines_ = [self.engine_]
@@ -235,8 +233,8 @@ class BaseThetaEstimator(ThetaCurves):
                 f"of `Linear`, got the model {self.model_!r}"
             )
         hessian = self._stage_options().get("hessian", "auto")
-        never = hessian == "auto" and self.model_.structured_hessian is False
-        if self.n_folds == 2 and (hessian in LEARNED or never):
+        is_learned = hessian == "auto" and self.model_.structured_hessian is False
+        if self.n_folds == 2 and (is_learned or hessian in LEARNED):
             raise IntervalNotAvailableError(
                 "a learned Hessian needs `n_folds` of at least 3, since it is trained at "
                 "parameters that were trained on other rows, got n_folds=2; n_folds=1 leaves "
@@ -301,8 +299,7 @@ class BaseThetaEstimator(ThetaCurves):
     def _fit_theta(
         self, data: FitData, cross_fit: CrossFit, candidates: Sequence[Candidate]
     ) -> tuple[ThetaNet, Trained]:
-        weight = cross_fit.row_weight
-        model = self.model_
+        weight, model = cross_fit.row_weight, self.model_
         trained = cross_fit.train(
             self._network(model.n_heads_, model.n_params_ // model.n_heads_),
             Objective(self._outcome_loss, self._penalty()),
@@ -399,6 +396,5 @@ class BaseThetaEstimator(ThetaCurves):
         """Let a predictor, mapped to cells in outcome units, answer for effects."""
         model = self.model_.of_cells()
         assert model is not None
-        n_cells = model.n_params_
-        outer = Affine(np.zeros((1, n_cells)), np.eye(n_cells)[None])
+        outer = Affine(np.zeros((1, model.n_params_)), np.eye(model.n_params_)[None])
         return ThetaNet(ensemble, model, inner, outer, columns)

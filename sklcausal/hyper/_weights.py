@@ -152,10 +152,24 @@ class HyperWeights(_Estimator):
             )
         return ArmFeatures.read(self.arm_features, schema)
 
-    def _contrast(self, T0: Any, T1: Any, n: int, has_interval: bool = False) -> Contrast:
-        features = self.arm_features_
+    def _unseen(self, T0: Any, T1: Any) -> list[Any]:
+        """Name the arms among those compared that nobody received."""
+        if self.arm_features_ is None:
+            return []
         given = [v for value in (T0, T1) if value is not None for v in np.ravel(value).tolist()]
-        unseen = [] if features is None else [v for v in features.labels if v in given]
+        return [label for label in self.arm_features_.labels if label in given]
+
+    def _average_contrast(self, T0: Any, T1: Any) -> Contrast:
+        unseen = self._unseen(T0, T1)
+        if unseen:
+            raise IntervalNotAvailableError(
+                f"averages need people who received the arm, got {unseen[0]!r}, which nobody did; "
+                "`effect` predicts it from its features, and can be averaged"
+            )
+        return super()._average_contrast(T0, T1)
+
+    def _contrast(self, T0: Any, T1: Any, n: int, has_interval: bool = False) -> Contrast:
+        features, unseen = self.arm_features_, self._unseen(T0, T1)
         if features is None or not unseen:
             return super()._contrast(T0, T1, n, has_interval)
         if has_interval:

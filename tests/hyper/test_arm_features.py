@@ -198,8 +198,10 @@ def test_intervals_and_averages_need_people(twin, study):
             IntervalNotAvailableError, match="people who received the arm, got 'm'"
         ):
             twin.effect_interval(X, **arms)
-    with pytest.raises(TargetError, match=r"`T1` must be one of \['a', 'b', 'c'\], got \['m'\]"):
-        twin.ate(T1="m")
+    averages = (twin.ate, twin.ate_interval, twin.estimate, twin.best_linear_projection)
+    for average in (*averages, lambda T1: twin.ate(X[:20], T1=T1)):
+        with pytest.raises(IntervalNotAvailableError, match=r"averages need .*'m', which nobody"):
+            average(T1="m")
     for label in ("q", np.array(["m", "q"] * 60)):
         with pytest.raises(TargetError, match=r"`T1` must be one of .*, got \['q'\]"):
             twin.effect(X, T1=label)
