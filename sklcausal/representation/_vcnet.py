@@ -177,8 +177,9 @@ class VCNet(TARNet):
 
     Parameters
     ----------
-    n_knots : int, default=8
-        Knots of the dose, at even quantiles from 5 to 95 %; at least 3.
+    n_knots : int, default=5
+        Knots of the dose, at even quantiles from 5 to 95 %; at least 3. More follow finer bends,
+        and widen intervals.
     n_pieces : int, default=3
         Pieces of the quadratic splines by which weights vary.
     density_weight : float, default=0.5
@@ -245,7 +246,7 @@ class VCNet(TARNet):
     _takes_modifiers = False
     _fewest_shared_layers = 1
 
-    n_knots: int = 8
+    n_knots: int = 5
     n_pieces: int = 3
     density_weight: float = 0.5
     targeted_weight: float = 0.0
