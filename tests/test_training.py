@@ -8,7 +8,7 @@ import torch
 from sklearn.base import clone
 from skorch.callbacks import Callback, Checkpoint, LRScheduler
 
-from sklcausal._screening import Candidate, rank
+from sklcausal._screening import Candidate, _Run, rank
 from sklcausal.datasets import make_confounded
 from sklcausal.exceptions import TrainingDivergedError
 from sklcausal.representation import TARNet
@@ -125,6 +125,18 @@ def test_candidates_are_chosen_on_validation_rows(data):
     est = TARNet(**SMALL, max_epochs=30, numeric_encoding=None, weight_decay=[0.1, 1e4])
     est.fit(data.X, data.T, data.y)
     assert est.weight_decay_ == 0.1
+
+
+def test_candidates_compete_for_many_epochs_where_rows_are_few(data, monkeypatch):
+    epochs = []
+    keep = _Run.keep
+    monkeypatch.setattr(
+        _Run, "keep", lambda run, left: (epochs.append(run.net.epoch_), keep(run, left))
+    )
+    settings = {"patience": 500, "numeric_encoding": None, "weight_decay": [0.1, 0.3, 1.0, 3.0]}
+    TARNet(**SMALL, **settings, max_epochs=65, n_folds=1).fit(data.X, data.T, data.y)
+    # of four decays two go on and then one, in epochs of four steps
+    assert epochs == [30, 60]
 
 
 def test_candidates_that_losses_cannot_tell_go_to_the_strongest_decay():

@@ -15,7 +15,7 @@ activation : {'auto', 'elu', 'gelu', 'relu', 'silu', 'silu_exp', 'softplus', 'ta
 default='auto'
     Activation of the hidden layers. With 'silu_exp' half of the units of the last hidden layer of
     the heads, of outcomes and of effects, grow exponentially, as outcomes do whose causes
-    multiply (costs, incomes). 'auto' takes it where arms are compared and all outcomes are
+    multiply (costs, incomes). 'auto' takes it where heads give the outcomes of arms and all are
     continuous, and 'silu' elsewhere.
 treatment_type : {'auto', 'discrete', 'dose', 'simultaneous'}, default='auto'
     What T is. 'auto' reads strings, bools and at most 10 integer values as arms, other floats
