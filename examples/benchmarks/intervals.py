@@ -113,7 +113,7 @@ def fit_ols(data: Any, X: Any, seed: int) -> tuple[Any, ...]:
     Z = np.column_stack([np.ones(len(X)), X - centre])
     coef, covariance = coefs[1] - coefs[0], covariances[0] + covariances[1]
     half = norm.ppf(1 - ALPHA / 2) * np.sqrt(np.einsum("nq,qr,nr->n", Z, covariance, Z))
-    spread = coef[1:] @ np.cov(data.X.T) @ coef[1:] / len(data.X)
+    spread = coef[1:] @ np.atleast_2d(np.cov(data.X.T)) @ coef[1:] / len(data.X)
     return Z @ coef, Z @ coef - half, Z @ coef + half, coef[0], np.sqrt(covariance[0, 0] + spread)
 
 
