@@ -152,12 +152,11 @@ class HyperWeights(_Estimator):
             )
         return ArmFeatures.read(self.arm_features, schema)
 
-    def _unseen(self, T0: Any, T1: Any) -> list[Any]:
+    def _unseen(self, *compared: Any) -> list[Any]:
         """Name the arms among those compared that nobody received."""
         if self.arm_features_ is None:
             return []
-        given = [v for value in (T0, T1) if value is not None for v in np.ravel(value).tolist()]
-        return [label for label in self.arm_features_.labels if label in given]
+        return [label for label in self.arm_features_.labels if label in _labels(*compared)]
 
     def _average_contrast(self, T0: Any, T1: Any) -> Contrast:
         unseen = self._unseen(T0, T1)
@@ -170,14 +169,16 @@ class HyperWeights(_Estimator):
 
     def _contrast(self, T0: Any, T1: Any, n: int, has_interval: bool = False) -> Contrast:
         features, unseen = self.arm_features_, self._unseen(T0, T1)
-        if features is None or not unseen:
+        is_predicted = self.effect_net_ is self.theta_net_ and not has_interval
+        others = set(_labels(T0, T1)) - set(self.contrasts_.treatments.labels)
+        if features is None or not others or not (unseen or is_predicted):
             return super()._contrast(T0, T1, n, has_interval)
         if has_interval:
             raise IntervalNotAvailableError(
                 f"`effect_interval` needs people who received the arm, got {unseen[0]!r}, which "
                 "nobody did; `effect` predicts it from its features"
             )
-        if self.effect_net_ is not self.theta_net_:
+        if not is_predicted:
             raise TargetError(
                 f"`T0` and `T1` must be one of {self.contrasts_.treatments.labels}, got "
                 f"{unseen[0]!r}: where effects have a network of their own, as in two-stage "
@@ -211,3 +212,8 @@ class HyperWeights(_Estimator):
         assert self.theta_net_.units is not None
         inner = Affine.of(model, self.units_.relative(self.theta_net_.units))
         return ThetaNet(extended, model, inner, Affine.of(model, self.units_.alone()))
+
+
+def _labels(*compared: Any) -> list[Any]:
+    """List what is compared, for everybody or row by row."""
+    return [label for value in compared if value is not None for label in np.ravel(value).tolist()]

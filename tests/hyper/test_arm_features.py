@@ -203,8 +203,12 @@ def test_intervals_and_averages_need_people(twin, study):
         with pytest.raises(IntervalNotAvailableError, match=r"averages need .*'m', which nobody"):
             average(T1="m")
     for label in ("q", np.array(["m", "q"] * 60)):
-        with pytest.raises(TargetError, match=r"`T1` must be one of .*, got \['q'\]"):
+        with pytest.raises(TargetError, match=r"`T1` must be one of .*'m', 'b2'\], got \['q'\]"):
             twin.effect(X, T1=label)
+        with pytest.raises(TargetError, match=r"`T1` must be one of \['a', 'b', 'c'\], got"):
+            twin.effect_interval(X, T1="q")
+    with pytest.raises(TargetError, match=r"`T0` must be one of .*'m', 'b2'\], got"):
+        twin.effect(X, T0="q")
     low, high = twin.effect_interval(X, T0="b", T1="c")
     assert (low <= high).all()
 
