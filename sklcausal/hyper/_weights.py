@@ -170,7 +170,8 @@ class HyperWeights(_Estimator):
     def _contrast(self, T0: Any, T1: Any, n: int, has_interval: bool = False) -> Contrast:
         features, unseen = self.arm_features_, self._unseen(T0, T1)
         is_predicted = self.effect_net_ is self.theta_net_ and not has_interval
-        others = set(_labels(T0, T1)) - set(self.contrasts_.treatments.labels)
+        received = self.contrasts_.treatments.labels
+        others = [label for label in _labels(T0, T1) if label not in received]
         if features is None or not others or not (unseen or is_predicted):
             return super()._contrast(T0, T1, n, has_interval)
         if has_interval:

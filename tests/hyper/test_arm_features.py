@@ -202,8 +202,8 @@ def test_intervals_and_averages_need_people(twin, study):
     for average in (*averages, lambda T1: twin.ate(X[:20], T1=T1)):
         with pytest.raises(IntervalNotAvailableError, match=r"averages need .*'m', which nobody"):
             average(T1="m")
-    for label in ("q", np.array(["m", "q"] * 60)):
-        with pytest.raises(TargetError, match=r"`T1` must be one of .*'m', 'b2'\], got \['q'\]"):
+    for label in ("q", {"q": 1}, np.array(["m", "q"] * 60)):
+        with pytest.raises(TargetError, match=r"`T1` must be one of .*'m', 'b2'\], got .*'q'"):
             twin.effect(X, T1=label)
         with pytest.raises(TargetError, match=r"`T1` must be one of \['a', 'b', 'c'\], got"):
             twin.effect_interval(X, T1="q")
