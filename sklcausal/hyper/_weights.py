@@ -51,6 +51,11 @@ PAPER: dict[str, Any] = {
 }
 
 
+def _labels(*compared: Any) -> list[Any]:
+    """List what is compared, for everybody or row by row."""
+    return [label for value in compared if value is not None for label in np.ravel(value).tolist()]
+
+
 @dataclass(kw_only=True, eq=False, repr=False)
 class HyperWeights(_Estimator):
     """Make the weights of an estimator's heads by a hypernetwork.
@@ -169,23 +174,23 @@ class HyperWeights(_Estimator):
 
     def _contrast(self, T0: Any, T1: Any, n: int, has_interval: bool = False) -> Contrast:
         features, unseen = self.arm_features_, self._unseen(T0, T1)
-        is_predicted = self.effect_net_ is self.theta_net_ and not has_interval
         received = self.contrasts_.treatments.labels
-        others = [label for label in _labels(T0, T1) if label not in received]
-        if features is None or not others or not (unseen or is_predicted):
-            return super()._contrast(T0, T1, n, has_interval)
-        if has_interval:
+        if unseen and has_interval:
             raise IntervalNotAvailableError(
                 f"`effect_interval` needs people who received the arm, got {unseen[0]!r}, which "
                 "nobody did; `effect` predicts it from its features"
             )
-        if not is_predicted:
+        knows_all = self.effect_net_ is self.theta_net_
+        if unseen and not knows_all:
             raise TargetError(
-                f"`T0` and `T1` must be one of {self.contrasts_.treatments.labels}, got "
-                f"{unseen[0]!r}: where effects have a network of their own, as in two-stage "
-                "learners and with `modifiers`, it knows only arms that were received; "
-                "HyperTLearner and HyperTARNet without `modifiers` predict others"
+                f"`T0` and `T1` must be one of {received}, got {unseen[0]!r}: where effects have a "
+                "network of their own, as in two-stage learners and with `modifiers`, it knows "
+                "only arms that were received; HyperTLearner and HyperTARNet without `modifiers` "
+                "predict others"
             )
+        is_plain = all(label in received for label in _labels(T0, T1))
+        if features is None or is_plain or has_interval or not knows_all:
+            return super()._contrast(T0, T1, n, has_interval)
         schema = features.extend(self.contrasts_.treatments)
         return Contrasts(schema, None).by_row(T0, T1, n)
 
@@ -213,8 +218,3 @@ class HyperWeights(_Estimator):
         assert self.theta_net_.units is not None
         inner = Affine.of(model, self.units_.relative(self.theta_net_.units))
         return ThetaNet(extended, model, inner, Affine.of(model, self.units_.alone()))
-
-
-def _labels(*compared: Any) -> list[Any]:
-    """List what is compared, for everybody or row by row."""
-    return [label for value in compared if value is not None for label in np.ravel(value).tolist()]
