@@ -183,8 +183,8 @@ class HyperWeights(_Estimator):
         knows_all = self.effect_net_ is self.theta_net_
         if unseen and not knows_all:
             raise TargetError(
-                f"`T0` and `T1` must be one of {received}, got {unseen[0]!r}: where effects have a "
-                "network of their own, as in two-stage learners and with `modifiers`, it knows "
+                f"`T0` and `T1` must be one of {received}, got {unseen[0]!r}: where effects have "
+                "a network of their own, as in two-stage learners and with `modifiers`, it knows "
                 "only arms that were received; HyperTLearner and HyperTARNet without `modifiers` "
                 "predict others"
             )
