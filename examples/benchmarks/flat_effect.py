@@ -4,7 +4,8 @@
 
 One covariate, uniform on (-1, 1); the propensity jumps from .1 to .9 at 0; outcomes follow a curve
 with kinks, the same in both arms, with noise of standard deviation .2 - .1 cos(2 pi x). The effect
-is 0 everywhere; the error is the root mean square of what is predicted on a grid.
+is 0 everywhere; the error is the root mean square of what is predicted on a grid. Trivial methods
+stand beside the learners.
 
 Kennedy, "Towards optimal doubly robust estimation of heterogeneous causal effects", Electronic
 Journal of Statistics 2023, arXiv 2004.14497, section 4.

@@ -163,33 +163,38 @@ class HyperWeights(_Estimator):
             return []
         return [label for label in self.arm_features_.labels if label in _labels(*compared)]
 
+    @property
+    def _predicts_unseen(self) -> bool:
+        # a network of their own for effects has an output for each arm that was received
+        return self.effect_net_ is self.theta_net_
+
     def _average_contrast(self, T0: Any, T1: Any) -> Contrast:
         unseen = self._unseen(T0, T1)
         if unseen:
+            other = "; `effect` predicts it from its features, and can be averaged"
             raise IntervalNotAvailableError(
-                f"averages need people who received the arm, got {unseen[0]!r}, which nobody did; "
-                "`effect` predicts it from its features, and can be averaged"
+                f"averages need people who received the arm, got {unseen[0]!r}, which nobody did"
+                + (other if self._predicts_unseen else "")
             )
         return super()._average_contrast(T0, T1)
 
     def _contrast(self, T0: Any, T1: Any, n: int, has_interval: bool = False) -> Contrast:
         features, unseen = self.arm_features_, self._unseen(T0, T1)
         received = self.contrasts_.treatments.labels
-        if unseen and has_interval:
-            raise IntervalNotAvailableError(
-                f"`effect_interval` needs people who received the arm, got {unseen[0]!r}, which "
-                "nobody did; `effect` predicts it from its features"
-            )
-        knows_all = self.effect_net_ is self.theta_net_
-        if unseen and not knows_all:
+        if unseen and not self._predicts_unseen:
             raise TargetError(
                 f"`T0` and `T1` must be one of {received}, got {unseen[0]!r}: where effects have "
                 "a network of their own, as in two-stage learners and with `modifiers`, it knows "
                 "only arms that were received; HyperTLearner and HyperTARNet without `modifiers` "
                 "predict others"
             )
+        if unseen and has_interval:
+            raise IntervalNotAvailableError(
+                f"`effect_interval` needs people who received the arm, got {unseen[0]!r}, which "
+                "nobody did; `effect` predicts it from its features"
+            )
         is_plain = all(label in received for label in _labels(T0, T1))
-        if features is None or is_plain or has_interval or not knows_all:
+        if features is None or is_plain or has_interval or not self._predicts_unseen:
             return super()._contrast(T0, T1, n, has_interval)
         schema = features.extend(self.contrasts_.treatments)
         return Contrasts(schema, None).by_row(T0, T1, n)

@@ -283,8 +283,11 @@ def test_two_stage_learners_predict_arms_that_were_received(study, name):
     est = fit(getattr(hyper, f"Hyper{name}")(**settings, arm_features=WITH_UNSEEN), X, T, y)
     assert est.effect(X).shape == (120, 2)
     message = "got 'm': where effects have a network of their own, .* only arms that were received"
-    with pytest.raises(TargetError, match=message):
-        est.effect(X, T1="m")
+    for predict in (est.effect, est.effect_interval):
+        with pytest.raises(TargetError, match=message):
+            predict(X, T1="m")
+    with pytest.raises(IntervalNotAvailableError, match="got 'm', which nobody did$"):
+        est.ate(T1="m")
 
 
 # -- recovery --------------------------------------------------------------------------------
