@@ -286,7 +286,7 @@ def test_two_stage_learners_predict_arms_that_were_received(study, name):
     for predict in (est.effect, est.effect_interval):
         with pytest.raises(TargetError, match=message):
             predict(X, T1="m")
-    with pytest.raises(IntervalNotAvailableError, match="got 'm', which nobody did$"):
+    with pytest.raises(IntervalNotAvailableError, match=r"got 'm', which nobody did$"):
         est.ate(T1="m")
 
 
