@@ -190,8 +190,9 @@ def _quadratic(
     matrix = _squared_distances(x, x)
     if kind == "mmd":
         scale = -1 / _positive(2 * (p * x.square().sum(dim=2)).sum(dim=1))[:, None, None]
-        matrix = matrix.mul_(scale).exp_()
-        slope = matrix * scale
+        # signed weights add up to 0, so that the kernel less 1 gives the same, rounded less
+        matrix = matrix.mul_(scale).expm1_()
+        slope = (matrix + 1) * scale
     else:
         matrix = matrix.sqrt_().neg_()
         slope = _half_inverse(matrix)

@@ -250,7 +250,7 @@ def test_equal_arms_have_no_distance(kind):
     np.testing.assert_allclose(gradient, 0, atol=1e-2 if kind == "wasserstein" else 1e-6)
     collapsed = measure(np.ones_like(phi), t, w, 2, kind)
     for part in collapsed:
-        np.testing.assert_allclose(part, 0, atol=1e-6)  # sums of float32
+        np.testing.assert_allclose(part, 0, atol=1e-12)
 
 
 @pytest.mark.parametrize("kind", KINDS)
