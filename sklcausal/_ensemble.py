@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,10 +49,13 @@ class Start:
     constant : ndarray of shape (n_outputs,), or (n_members, n_outputs) for all members
     spread : ndarray of shape (n_outputs, n_outputs), with members in front, or None
         Outputs are ``constant + body @ spread``; None for ``constant + body``.
+    link : callable or None
+        Maps such outputs, a tensor with any leading axes, to theta; None where they are that.
     """
 
     constant: np.ndarray
     spread: np.ndarray | None = None
+    link: Callable[[Tensor], Tensor] | None = None
 
     @classmethod
     def stack(cls, members: Sequence[Start]) -> Start:
@@ -68,7 +71,7 @@ class Start:
         """
         spreads = [m.spread for m in members if m.spread is not None]
         constant = np.stack([m.constant for m in members])
-        return cls(constant, np.stack(spreads) if spreads else None)
+        return cls(constant, np.stack(spreads) if spreads else None, members[0].link)
 
     def of(self, at: Sequence[int] | np.ndarray) -> Start:
         """Return some members.
@@ -81,7 +84,8 @@ class Start:
         -------
         Start
         """
-        return Start(self.constant[at], None if self.spread is None else self.spread[at])
+        spread = None if self.spread is None else self.spread[at]
+        return Start(self.constant[at], spread, self.link)
 
     def move(self, body: np.ndarray) -> np.ndarray:
         """Compute the outputs of all members in float64.
@@ -95,7 +99,8 @@ class Start:
         ndarray of float of shape (n_members, n, n_outputs)
         """
         body = body.astype(float)
-        return self.constant[:, None] + (body if self.spread is None else body @ self.spread)
+        found = self.constant[:, None] + (body if self.spread is None else body @ self.spread)
+        return found if self.link is None else self.link(torch.from_numpy(found)).numpy()
 
 
 class MemberModule(nn.Module):
@@ -120,6 +125,7 @@ class MemberModule(nn.Module):
         self.register_buffer("constant", constant, persistent=False)
         spread = None if start.spread is None else torch.as_tensor(start.spread, **as_float)
         self.register_buffer("spread", spread, persistent=False)
+        self.link = start.link
 
     constant: Tensor
     spread: Tensor | None
@@ -137,7 +143,21 @@ class MemberModule(nn.Module):
         """
         out = self.unmoved(X)
         moves = out.theta if self.spread is None else out.theta @ self.spread
-        return out._replace(theta=self.constant + moves)
+        return out._replace(theta=self.theta(moves))
+
+    def theta(self, moves: Tensor | float = 0.0) -> Tensor:
+        """Move theta from where it starts.
+
+        Parameters
+        ----------
+        moves : Tensor of shape (n_members, n, n_outputs) or float, default=0.0
+
+        Returns
+        -------
+        Tensor of shape (n_members, n or 1, n_outputs)
+        """
+        found = self.constant + moves
+        return found if self.link is None else self.link(found)
 
     def unmoved(self, X: Tensor) -> Outputs:
         """Compute what the body gives, before it is moved from the start.
@@ -323,6 +343,27 @@ class Ensemble(Predictor):
             features.append(out.features[0].cpu().numpy())
         return np.concatenate(theta), np.concatenate(features)
 
+    def read(self, function: Callable[[Any, Tensor], Tensor], X: np.ndarray) -> np.ndarray:
+        """Ask the networks for anything else than their outputs.
+
+        Parameters
+        ----------
+        function : callable
+            Maps the body and its inputs, of shape (n_members, n, n_inputs), to a tensor of shape
+            (n_members, n, ...).
+        X : ndarray of shape (n, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_members, n, ...)
+        """
+        found = []
+        for _, x in self._chunks(X):
+            with torch.inference_mode():
+                z = self.module.encoder(x.expand(self.n_members, -1, -1))
+                found.append(function(self.module.body, z).cpu().numpy())
+        return np.concatenate(found, axis=1)
+
     def _chunks(self, X: np.ndarray) -> Iterator[tuple[slice, Tensor]]:
         for start in range(0, len(X), self.chunk_rows):
             rows = slice(start, min(len(X), start + self.chunk_rows))
@@ -345,7 +386,7 @@ class Ensemble(Predictor):
     def __getstate__(self) -> dict[str, Any]:
         state = {k: v for k, v in self.__dict__.items() if k != "module"}
         state["encoding"] = dataclasses.asdict(self.encoding)
-        state["start"] = dataclasses.asdict(self.start)
+        state["start"] = vars(self.start)
         state["weights"] = self.weights()
         state["device"] = "cpu" if str(self.device).startswith(("cuda", "mps")) else self.device
         return state

@@ -38,6 +38,28 @@ class Objective:
     penalty: Penalty | None = None
 
 
+def add_penalties(*penalties: Penalty | None) -> Penalty | None:
+    """Add up penalties.
+
+    Parameters
+    ----------
+    *penalties : callable or None
+
+    Returns
+    -------
+    callable or None
+        None where none is given.
+    """
+    given = [own for own in penalties if own is not None]
+    if len(given) < 2:
+        return given[0] if given else None
+
+    def total(module: Any, out: Outputs, batch: Batch, epoch: int) -> Tensor:
+        return torch.stack([own(module, out, batch, epoch) for own in given]).sum(0)
+
+    return total
+
+
 def half_squares(error: Tensor) -> Tensor:
     """Square errors, where NaN counts as none.
 

@@ -212,6 +212,25 @@ class IndexModel(IndexUnits):
         Returns
         -------
         Tensor of shape (...)
+            Losses, summed over outcomes.
+        """
+        return self.outcome_losses(y, t, theta).sum(-1)
+
+    def outcome_losses(self, y: Tensor, t: Tensor, theta: Tensor) -> Tensor:
+        """Compute the loss of every outcome of many rows.
+
+        Parameters
+        ----------
+        y : Tensor of shape (..., n_outcomes)
+            Outcomes; cells that are NaN add nothing.
+        t : Tensor of shape (...) for arms, (..., n_treatments) for doses
+            Treatment.
+        theta : Tensor of shape (..., n_params)
+            Parameters.
+
+        Returns
+        -------
+        Tensor of shape (..., n_outcomes)
             Losses.
         """
         index, observed = self._index(theta, t), None
@@ -224,7 +243,7 @@ class IndexModel(IndexUnits):
         else:
             terms = [f.loss(index[..., m], y[..., m]) for m, f in enumerate(families)]
             loss = torch.stack(terms, dim=-1)
-        return (loss if observed is None else torch.where(observed, loss, 0.0)).sum(-1)
+        return loss if observed is None else torch.where(observed, loss, 0.0)
 
     def batch_mean(self, theta: Tensor, t: Tensor) -> Tensor:
         """Compute the mean outcomes of many rows.

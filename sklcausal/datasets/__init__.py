@@ -10,6 +10,7 @@ from sklcausal.datasets._hillstrom import fetch_hillstrom
 from sklcausal.datasets._ihdp import fetch_ihdp
 from sklcausal.datasets._jobs import fetch_jobs
 from sklcausal.datasets._lalonde import fetch_lalonde
+from sklcausal.datasets._multi_outcome import make_multi_treatment_outcome
 from sklcausal.datasets._nhefs import load_nhefs
 from sklcausal.datasets._oj import fetch_oj
 from sklcausal.datasets._social_pressure import fetch_social_pressure
@@ -32,6 +33,7 @@ __all__ = [
     "load_nhefs",
     "make_confounded",
     "make_flm",
+    "make_multi_treatment_outcome",
     "make_pricing",
     "make_tutorial",
 ]

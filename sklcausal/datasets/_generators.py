@@ -71,7 +71,7 @@ def _bounded(score: np.ndarray) -> np.ndarray:
     return 2.0 * np.tanh(score / 2.0)
 
 
-def _draw_arms(propensity: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
+def draw_arms(propensity: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
     above = rng.uniform(size=(len(propensity), 1)) > np.cumsum(propensity[:, :-1], axis=1)
     return above.sum(axis=1).astype(np.int64)
 
@@ -228,7 +228,7 @@ def make_confounded(
     X = rng.standard_normal((n_samples, n_features))
     scale = _OVERLAP[overlap] if isinstance(overlap, str) else float(overlap)
     propensity = softmax(_logits(X, n_arms, scale), axis=1)
-    T = _draw_arms(propensity, rng)
+    T = draw_arms(propensity, rng)
 
     # bounded under the log link, where a square would give means without a variance
     squash = _bounded if outcome == "count" else np.asarray
@@ -342,7 +342,7 @@ def make_tutorial(
     beta = 2.0 - X[:, 1] + 0.25 * X[:, 0] ** 3
     treated = np.full(n_samples, 0.5) if randomised else expit(-1.0 - 0.5 * X[:, 2])
     propensity = np.column_stack([1.0 - treated, treated])
-    T = _draw_arms(propensity, rng)
+    T = draw_arms(propensity, rng)
     theta = np.column_stack([alpha, beta])
     mu = np.column_stack([alpha, alpha + beta])
     y = alpha + beta * T + rng.standard_normal(n_samples)

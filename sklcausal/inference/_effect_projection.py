@@ -168,7 +168,8 @@ class EffectProjection:
         assert self.X is not None
         held_out = [(k, np.flatnonzero(self.folds == k)) for k in range(self.n_folds)]
         members = [self.net.member(k, self.X, rows) for k, rows in held_out]
-        bases = self._targets(pair, first, members[0][0])
+        per_head = len(self.net.sensitivity(0)) // members[0][1].shape[1]
+        bases = self._targets(pair, first, members[0][0], per_head)
         counts, arms = self._count(pair)
         X = self.net.seen(self.X)
         importance = self.net.ensemble.importance(X.shape[1]).mean(axis=0)
@@ -189,7 +190,9 @@ class EffectProjection:
             )
         return bases
 
-    def _targets(self, pair: Contrast | None, first: int, theta: np.ndarray) -> list[Basis]:
+    def _targets(
+        self, pair: Contrast | None, first: int, theta: np.ndarray, per_head: int
+    ) -> list[Basis]:
         """Group the outcomes of a pair by whether the networks' features need no factor."""
         if pair is None:
             slopes = np.arange(first, self.engine.model.n_params_)
@@ -200,20 +203,20 @@ class EffectProjection:
                 )
             ]
         model, found = self.engine.model, []
-        plain: list[int] = []
+        plain: dict[bytes, tuple[list[int], np.ndarray, np.ndarray]] = {}
         for m in range(self.n_outcomes):
             change = self._by_output(MeanContrast(self.net.model, pair, [m]), 0, theta)
             used = np.flatnonzero(np.abs(change).max(axis=0) > 0)
             size = np.abs(change).max()
             if np.ptp(change, axis=0).max() <= 1e-9 * size:
-                plain.append(m)
-                constant = change[0, used] / size
-                heads = used
+                # outcomes whose heads have the same last layer are projected together
+                constant, heads = change[0, used] / size, used // per_head
+                key = heads.tobytes() + constant.tobytes()
+                plain.setdefault(key, ([], used, constant))[0].append(m)
             else:
                 found.append(Basis(MeanContrast(model, pair, [m]), used, None))
-        if plain:
-            found.insert(0, Basis(MeanContrast(model, pair, plain), heads, constant))
-        return found
+        together = [Basis(MeanContrast(model, pair, own), *rest) for own, *rest in plain.values()]
+        return [*together, *found]
 
     def _by_output(self, target: Target, k: int, theta: np.ndarray) -> np.ndarray:
         """Differentiate a target with one output by the outputs of a member's last layers."""

@@ -92,6 +92,25 @@ def arm_discrepancy(phi: Tensor, t: Tensor, w: Tensor, n_arms: int, kind: str = 
     return value + (moving - moving.detach())
 
 
+def scale_rows(phi: Tensor, w: Tensor) -> Tensor:
+    """Scale representations to unit mean square length, so that shrinking brings them no closer.
+
+    Parameters
+    ----------
+    phi : Tensor of shape (n_members, n, n_features)
+        Representation.
+    w : Tensor of shape (n_members, n)
+        Weights of the rows.
+
+    Returns
+    -------
+    Tensor of the shape of phi
+        Representation of that length, in each member.
+    """
+    size = (w * (phi**2).sum(-1)).sum(1) / w.sum(1).clamp_min(1e-12)
+    return phi / size.clamp_min(1e-12).sqrt()[:, None, None]
+
+
 def reverse_gradient(x: Tensor, factor: float) -> Tensor:
     """Return x itself, but send back the gradient times ``-factor``.
 

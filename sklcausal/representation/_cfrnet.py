@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sklcausal._draws import Batch
 from sklcausal._objective import Penalty
-from sklcausal.nn._discrepancy import arm_discrepancy
+from sklcausal.nn._discrepancy import arm_discrepancy, scale_rows
 from sklcausal.nn._outputs import Outputs
 from sklcausal.representation._tarnet import TARNet
 from sklcausal.utils._docs import shared_docs
@@ -93,7 +93,5 @@ class CFRNet(TARNet):
         # alpha * IPM(Phi of arm a, Phi of the others), [1], eq. (3)
         phi = out.representation
         assert phi is not None
-        size = (batch.w * (phi**2).sum(-1)).sum(1) / batch.w.sum(1).clamp_min(1e-12)
-        phi = phi / size.clamp_min(1e-12).sqrt()[:, None, None]
-        n_arms = self.contrasts_.treatments.n_arms
+        phi, n_arms = scale_rows(phi, batch.w), self.contrasts_.treatments.n_arms
         return self.balance_weight * arm_discrepancy(phi, batch.t, batch.w, n_arms, self.ipm)
