@@ -55,6 +55,7 @@ class AverageResults(BaseEstimator, metaclass=ABCMeta):
         self,
         target: Any = None,
         *,
+        of: str = "parameters",
         X: Any = None,
         T: Any = None,
         T0: Any = None,
@@ -73,6 +74,12 @@ class AverageResults(BaseEstimator, metaclass=ABCMeta):
         target : callable, list or dict of callable, or None, default=None
             Functions ``H(theta)``, ``H(theta, x)`` or ``H(theta, x, t)`` of one row that return a
             number, written with torch; None averages effects.
+        of : {'parameters', 'means'}, default='parameters'
+            What a target reads as ``theta``: the parameters of the model, as
+            ``parameter_names_out_`` names them, or the mean outcomes of all arms, of shape
+            (n_arms,) or (n_arms, n_outcomes), in outcome units. With two arms and the outcomes
+            conversion and cost, ``lambda mean: 60 * mean[1, 0] - mean[1, 1]`` of 'means' is the
+            profit of the second arm.
         X : array-like of shape (n_samples, n_features) or None, default=None
             Covariates of the people to average effects over, taken as fixed; None averages over
             the training population.
@@ -117,9 +124,10 @@ class AverageResults(BaseEstimator, metaclass=ABCMeta):
         title += "" if trim is None else f", propensities within {trim}"
         title += "" if X is None else ", given rows"
         if target is None:
-            if T is not None:
+            if T is not None or of != "parameters":
+                name = "T" if T is not None else "of"
                 raise ValueError(
-                    "`T` goes with a `target`; name the treatments of an effect by T0 and T1"
+                    f"`{name}` goes with a `target`; name the treatments of an effect by T0 and T1"
                 )
             return self._result(X, T0, T1, population, trim, by, title)[0]
         check_is_fitted(self)
@@ -132,12 +140,21 @@ class AverageResults(BaseEstimator, metaclass=ABCMeta):
             raise ValueError(
                 "`population='treated'` goes with effects; use 'all' or 'overlap' with a `target`"
             )
-        return self._estimate_target(target, T, population, trim, by, title)
+        if of not in ("parameters", "means"):
+            raise ValueError(f"`of` must be 'parameters' or 'means', got {of!r}")
+        return self._estimate_target(target, of == "means", T, population, trim, by, title)
 
     def _estimate_target(
-        self, target: Any, T: Any, population: str, trim: Any, by: Any, title: str
+        self,
+        target: Any,
+        of_means: bool,
+        T: Any,
+        population: str,
+        trim: Any,
+        by: Any,
+        title: str,
     ) -> InferenceResult:
-        """Average functions of theta."""
+        """Average functions of theta, or of the mean outcomes of all arms."""
         raise TypeError(f"{type(self).__name__} has no parameters that a `target` could read")
 
     def _result(

@@ -129,22 +129,38 @@ class ThetaResults(BaseEffectEstimator):
 
     @torch.inference_mode(False)
     def _estimate_target(
-        self, target: Any, T: Any, population: str, trim: Any, by: Any, title: str
+        self,
+        target: Any,
+        of_means: bool,
+        T: Any,
+        population: str,
+        trim: Any,
+        by: Any,
+        title: str,
     ) -> InferenceResult:
         self._inference("an average with a standard error")
         groups = Groups.read(by, len(self.folds_))
         functions, names = read_functions(target)
         rows = self._rows("an average of a `target`")
         t = rows.t if T is None else self.contrasts_.points(T, "T", len(self.folds_))
-        is_dose = self.contrasts_.treatments.kind == "dose"
+        kind = self.contrasts_.treatments.kind
+        if of_means and kind != "discrete":
+            raise TargetError(f"`of='means'` needs arms, but `T` was read as {kind}")
+        means = self._cells if of_means else None
 
         def average(engine: Engine) -> Average:
             law = engine.target_law if T is None else None
-            target = FunctionTarget(functions, names, rows.X, t, is_dose, law)
+            target = FunctionTarget(functions, names, rows.X, t, kind == "dose", law, means)
             return engine.average(target, population, trim, groups)
 
         found = self._over_repeats(average)
         return make_result(found, groups.name(names), title)
+
+    def _cells(self, theta: torch.Tensor) -> torch.Tensor:
+        """Compute the mean outcomes of all arms: (n, n_arms), or (n, n_arms, n_outcomes)."""
+        t = torch.arange(self.contrasts_.treatments.n_arms)[None]
+        means = self.model_.means_at(theta, t)
+        return means[..., 0] if self.outcomes_.one_dim else means
 
     def _over_repeats(self, average: Callable[[Engine], Average]) -> Average:
         """Average with the corrections of every split, and combine what they say."""

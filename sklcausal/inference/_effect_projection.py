@@ -215,7 +215,10 @@ class EffectProjection:
                 plain.setdefault(key, ([], used, constant))[0].append(m)
             else:
                 found.append(Basis(MeanContrast(model, pair, [m]), used, None))
-        together = [Basis(MeanContrast(model, pair, own), *rest) for own, *rest in plain.values()]
+        together = [
+            Basis(MeanContrast(model, pair, own), used, constant)
+            for own, used, constant in plain.values()
+        ]
         return [*together, *found]
 
     def _by_output(self, target: Target, k: int, theta: np.ndarray) -> np.ndarray:

@@ -33,6 +33,8 @@ class FunctionTarget(Target):
         Whether a row's t is a number.
     law : TreatmentLaw or None, default=None
         Of the treatment given x, where t is what was given.
+    means : callable or None, default=None
+        Maps theta to what the functions read in its place.
     """
 
     def __init__(
@@ -43,9 +45,10 @@ class FunctionTarget(Target):
         t: np.ndarray,
         is_dose: bool,
         law: TreatmentLaw | None = None,
+        means: Callable[[Tensor], Tensor] | None = None,
     ):
         self.functions, self.names, self.X, self.t = list(functions), list(names), X, t
-        self.is_dose, self.law = is_dose, law
+        self.is_dose, self.law, self.means = is_dose, law, means
         self.as_columns: dict[Any, bool] = {}
         self.n_arguments = [
             count_arguments(f, name) for f, name in zip(functions, names, strict=True)
@@ -90,7 +93,8 @@ class FunctionTarget(Target):
     def _evaluate(self, theta: Tensor, rows: slice, t: Tensor) -> Tensor:
         x = torch.as_tensor(self.X[rows], dtype=theta.dtype, device=theta.device)
         t = t.expand(len(theta), *t.shape[1:])
-        arguments = (theta, x, t[:, 0] if self.is_dose else t)
+        read = theta if self.means is None else self.means(theta)
+        arguments = (read, x, t[:, 0] if self.is_dose else t)
         columns = [
             check_scalar(
                 map_rows(function, name, 1, *arguments[:n], as_columns=self.as_columns, key=i),
@@ -110,10 +114,11 @@ class FunctionTarget(Target):
             bad = ~torch.isfinite(column.detach())
             if bad.any():
                 i = int(bad.nonzero()[0, 0])
-                shown = [round(v, 4) for v in theta[i].detach().tolist()]
+                shown = np.round(read[i].detach().numpy(), 4).tolist()
+                what = "theta" if self.means is None else "means"
                 raise ModelError(
                     f"`{name}` must be finite for every row, got {column[i].item()} in row "
-                    f"{(rows.start or 0) + i} with theta = {shown}"
+                    f"{(rows.start or 0) + i} with {what} = {shown}"
                 )
         return torch.stack(columns, dim=1)
 

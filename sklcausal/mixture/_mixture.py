@@ -24,7 +24,7 @@ from sklcausal._objective import Penalty
 from sklcausal._task_weights import TASK_WEIGHTS
 from sklcausal.base import BaseThetaEstimator
 from sklcausal.exceptions import TargetError
-from sklcausal.nn._experts import ExpertGrid
+from sklcausal.nn._expert_grid import ExpertGrid
 from sklcausal.nn._layers import check_widths
 from sklcausal.nn._mixture import MixtureMLP
 from sklcausal.nn._outputs import Outputs

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from sklearn.utils._param_validation import Interval
 
 from sklcausal.mixture._mixture import BaseMixture
-from sklcausal.nn._experts import ExpertGrid
+from sklcausal.nn._expert_grid import ExpertGrid
 from sklcausal.nn._layers import check_widths
 from sklcausal.utils._docs import shared_docs
 

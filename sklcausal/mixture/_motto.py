@@ -18,7 +18,7 @@ from sklcausal._fit_data import FitData
 from sklcausal._objective import Penalty, add_penalties
 from sklcausal.mixture._mixture import BaseMixture
 from sklcausal.nn._discrepancy import arm_discrepancy, scale_rows
-from sklcausal.nn._experts import ExpertGrid
+from sklcausal.nn._expert_grid import ExpertGrid
 from sklcausal.nn._layers import check_widths
 from sklcausal.nn._outputs import Outputs
 from sklcausal.utils._docs import shared_docs

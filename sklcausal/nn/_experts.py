@@ -5,139 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from sklcausal.nn._expert_grid import READERS, ExpertGrid
 from sklcausal.nn._layers import MemberBranches, MemberLinear, MemberMLP
-
-# who listens, and to which kinds of experts: its own, and those of every cell that it spans
-LISTENERS: dict[str, tuple[str, ...]] = {
-    "cell": ("private", "outcome-shared", "treatment-shared", "global"),
-    "arm": ("private", "outcome-shared", "global"),
-    "outcome": ("private", "treatment-shared", "global"),
-    "all": ("private", "outcome-shared", "treatment-shared", "global"),
-}
-# whose mixture experts of a kind read where layers follow each other
-READERS = {"private": "cell", "outcome-shared": "arm", "treatment-shared": "outcome"}
-
-
-@dataclass(frozen=True)
-class ExpertGrid:
-    """How many experts serve which cells of a grid of arms and outcomes.
-
-    Parameters
-    ----------
-    n_arms, n_outcomes : int
-        Size of the grid.
-    n_private : int, default=0
-        Experts of each cell.
-    n_outcome_shared : int, default=0
-        Experts of each arm, which its outcomes share.
-    n_treatment_shared : int, default=0
-        Experts of each outcome, which its arms share.
-    n_global : int, default=0
-        Experts that all cells share.
-    """
-
-    n_arms: int
-    n_outcomes: int
-    n_private: int = 0
-    n_outcome_shared: int = 0
-    n_treatment_shared: int = 0
-    n_global: int = 0
-
-    @property
-    def kinds(self) -> dict[str, tuple[int, int, int]]:
-        """Numbers of arms, outcomes and experts for each of them, by kind of expert."""
-        counts = {
-            "private": (self.n_arms, self.n_outcomes, self.n_private),
-            "outcome-shared": (self.n_arms, 1, self.n_outcome_shared),
-            "treatment-shared": (1, self.n_outcomes, self.n_treatment_shared),
-            "global": (1, 1, self.n_global),
-        }
-        return {kind: own for kind, own in counts.items() if own[2]}
-
-    @property
-    def n_experts(self) -> int:
-        """Number of experts of all kinds."""
-        return sum(a * m * count for a, m, count in self.kinds.values())
-
-    @property
-    def names(self) -> list[str]:
-        """Name the experts that a cell listens to."""
-        return [
-            f"{kind} {k}" if count > 1 else kind
-            for kind, (_, _, count) in self.kinds.items()
-            for k in range(count)
-        ]
-
-    def lead(self, listener: str) -> tuple[int, int]:
-        """Return how many arms and outcomes are told apart by a listener.
-
-        Parameters
-        ----------
-        listener : {'cell', 'arm', 'outcome', 'all'}
-            Which.
-
-        Returns
-        -------
-        tuple of int
-            Numbers of arms and outcomes.
-        """
-        n_arms = self.n_arms if listener in ("cell", "arm") else 1
-        return n_arms, self.n_outcomes if listener in ("cell", "outcome") else 1
-
-    def heard(self, listener: str) -> list[str]:
-        """Return the kinds of experts that a listener hears.
-
-        Parameters
-        ----------
-        listener : {'cell', 'arm', 'outcome', 'all'}
-            Which.
-
-        Returns
-        -------
-        list of str
-            Kinds.
-        """
-        return [kind for kind in LISTENERS[listener] if kind in self.kinds]
-
-    def n_heard(self, listener: str) -> int:
-        """Return how many experts a listener hears.
-
-        Parameters
-        ----------
-        listener : {'cell', 'arm', 'outcome', 'all'}
-            Which.
-
-        Returns
-        -------
-        int
-            Number of experts.
-        """
-        n_arms, n_outcomes = self.lead(listener)
-        own = [self.kinds[kind] for kind in self.heard(listener)]
-        return sum(count * (a // min(a, n_arms)) * (m // min(m, n_outcomes)) for a, m, count in own)
-
-    def listeners(self, is_last: bool) -> list[str]:
-        """Return who listens: the cells, and in front of further layers whoever experts read.
-
-        Parameters
-        ----------
-        is_last : bool
-            Whether no layer of experts follows.
-
-        Returns
-        -------
-        list of str
-            Listeners.
-        """
-        if is_last:
-            return ["cell"]
-        return ["cell", *{READERS.get(kind, "all"): None for kind in self.kinds if kind != "private"}]
 
 
 def _pool(experts: Tensor, n_arms: int, n_outcomes: int) -> Tensor:
@@ -153,10 +27,10 @@ def _pool(experts: Tensor, n_arms: int, n_outcomes: int) -> Tensor:
     -------
     Tensor of shape (n_members, a or 1, m or 1, n_heard, n, width)
     """
-    if n_arms == 1:
-        experts = experts.transpose(1, 2).flatten(2, 3).unsqueeze(1)
     if n_outcomes == 1:
         experts = experts.flatten(2, 3).unsqueeze(2)
+    if n_arms == 1:
+        experts = experts.transpose(1, 2).flatten(2, 3).unsqueeze(1)
     return experts
 
 
@@ -350,7 +224,7 @@ class ExpertLayer(nn.Module):
         kinds = self.grid.kinds
         if not self.is_first:
             inputs = [
-                heard[READERS.get(kind, "all")].flatten(1, 2).repeat_interleave(count, dim=1)
+                heard[READERS[kind]].flatten(1, 2).repeat_interleave(count, dim=1)
                 for kind, (_, _, count) in kinds.items()
             ]
             x = torch.cat(inputs, dim=1)
@@ -401,7 +275,9 @@ class ExpertLayer(nn.Module):
         Tensor of shape (n_members, a, m, n, n_out)
             Mixture.
         """
-        pooled = [_pool(said[kind], *self.grid.lead(listener)) for kind in self.grid.heard(listener)]
+        pooled = [
+            _pool(said[kind], *self.grid.lead(listener)) for kind in self.grid.heard(listener)
+        ]
         weights = weight.transpose(3, 4).unsqueeze(-1).split([p.shape[3] for p in pooled], dim=3)
         total: Any = 0.0
         for own, part in zip(weights, pooled, strict=True):

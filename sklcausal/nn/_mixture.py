@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from sklcausal.nn._experts import ExpertGrid, ExpertLayer
+from sklcausal.nn._expert_grid import ExpertGrid
+from sklcausal.nn._experts import ExpertLayer
 from sklcausal.nn._layers import MemberLinear, MemberMLP
 from sklcausal.nn._outputs import Outputs
 
@@ -153,7 +155,8 @@ class MixtureMLP(nn.Module):
             Weights, which add up to 1.
         """
         heard = {"all": self.trunk(z)}
-        *first, last = self.layers
+        layers: Any = self.layers
+        *first, last = layers
         for layer in first:
             heard, _ = layer(heard)
         found: Tensor = last.weights("cell", heard)
