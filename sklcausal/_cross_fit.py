@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklcausal._draws import MemberRows
-from sklcausal._ensemble import Predictor, Recipe, Start
+from sklcausal._ensemble import Predictor, Recipe
 from sklcausal._fit_data import FitData
 from sklcausal._folds import assign_folds, split_member
 from sklcausal._member_data import make_training_data, safe_origin
 from sklcausal._models._units import Units
 from sklcausal._objective import Objective
 from sklcausal._screening import Candidate, Task, fit_ensemble
+from sklcausal._start import Start
 from sklcausal._training_options import TrainingOptions
 from sklcausal.exceptions import TargetError
 

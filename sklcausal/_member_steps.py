@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sklcausal.nn._state import decay_scales
+from sklcausal.nn._state import decay_scales, weights_by_arm
 
 
 class Decay:
@@ -19,24 +19,35 @@ class Decay:
     Parameters
     ----------
     module : Module
-        Says which parameters decay by which factor; see `decay_scales`.
+        Says which parameters decay by which factor, see `decay_scales`, and which belong to arms,
+        see `weights_by_arm`.
     parameters : list of Tensor with a leading member axis
+    arm_decay : float, default=0.0
+        Decay of how far weights that belong to arms differ from their mean over arms.
     """
 
-    def __init__(self, module: nn.Module, parameters: list[Tensor]):
+    def __init__(self, module: nn.Module, parameters: list[Tensor], arm_decay: float = 0.0):
+        self.arm_decay = arm_decay
+        self.by_arm = weights_by_arm(module) if arm_decay else []
         scales = decay_scales(module)
         self.decayed = [(p, scales[id(p)]) for p in parameters if scales[id(p)]]
         self._key: bytes = b""
         self._factors: list[Tensor] = []
 
-    def __call__(self, rate: np.ndarray) -> None:
+    def __call__(self, lr: np.ndarray, decay: np.ndarray) -> None:
         """Shrink all parameters.
 
         Parameters
         ----------
-        rate : ndarray of shape (n_members,)
-            Learning rate times decay of each member.
+        lr : ndarray of shape (n_members,)
+            Learning rate of each member.
+        decay : ndarray of shape (n_members,)
+            Decay of each member, per unit of learning rate.
         """
+        for own in self.by_arm:
+            mean = own.mean(dim=1, keepdim=True)
+            own.lerp_(mean.expand_as(own), _spread(np.minimum(1.0, lr * self.arm_decay), own))
+        rate = lr * decay
         if not rate.any():
             return
         if self._key != rate.tobytes():

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklcausal._draws import MemberRows, TrainingData
-from sklcausal._ensemble import Ensemble, MemberModule, Recipe, Start
+from sklcausal._ensemble import Ensemble, MemberModule, Recipe
 from sklcausal._objective import Objective
 from sklcausal._progress import ProgressBar
+from sklcausal._start import Start
 from sklcausal._training import MemberNet
 from sklcausal._training_options import TrainingOptions
 from sklcausal.nn._encoder import make_encoding
@@ -96,6 +97,7 @@ class _Run:
             units_of=copies.tolist(),
             weight_decay=np.repeat([c.weight_decay for c in candidates], self.n_members).tolist(),
             options=options,
+            arm_decay=task.recipe.arm_decay,
         ).initialize()
 
     def epochs(self, steps: int, most: int) -> int:

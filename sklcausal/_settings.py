@@ -9,6 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from sklcausal._fit_data import FitData
+from sklcausal.exceptions import IntervalNotAvailableError
+from sklcausal.inference._hessian_choice import LEARNED
+
 
 def check_decays(decays: Any, name: str) -> list[float]:
     """Check one or several weight decays.
@@ -113,3 +117,55 @@ def find_columns(modifiers: Any, estimator: Any) -> np.ndarray | None:
     if len(np.unique(columns)) < len(columns):
         raise ValueError(f"`modifiers` must not name a column twice, got {given}")
     return columns
+
+
+def check_settings(estimator: Any, data: FitData, columns: np.ndarray | None) -> None:
+    """Check what the data and several parameters together allow.
+
+    Parameters
+    ----------
+    estimator : BaseThetaEstimator
+        With its ``model_``.
+    data : FitData
+    columns : ndarray of int or None
+        That ``modifiers`` names.
+
+    Raises
+    ------
+    ValueError
+        If a parameter cannot be used with the data or the model.
+    IntervalNotAvailableError
+        If two folds are too few for what inference learns.
+    """
+    name, model = type(estimator).__name__, estimator.model_
+    if columns is not None and not estimator._takes_modifiers:
+        raise ValueError(
+            f"`modifiers` must be None for {name}, whose effects are not those of everybody given "
+            f"a few columns, got {estimator.modifiers!r}; use "
+            f"{'DRLearner' if data.t.ndim == 1 else 'TARNet'}"
+        )
+    if columns is not None and model.of_cells() is None:
+        raise ValueError(
+            "`modifiers` needs effects that are linear in a few quantities, as of arms or "
+            f"of `Linear`, got the model {model!r}"
+        )
+    hessian = estimator._stage_options().get("hessian", "auto")
+    is_learned = hessian == "auto" and model.structured_hessian is False
+    if estimator.n_folds == 2 and (is_learned or hessian in LEARNED):
+        raise IntervalNotAvailableError(
+            "a learned Hessian needs `n_folds` of at least 3, since it is trained at "
+            "parameters that were trained on other rows, got n_folds=2; n_folds=1 leaves "
+            "inference out"
+        )
+    n_arms = data.treatments.n_arms if data.t.ndim == 1 else 2
+    if estimator.propensity_clip * n_arms >= 1:
+        raise ValueError(
+            f"`propensity_clip` must be below 1/{n_arms} with {n_arms} arms, got "
+            f"{estimator.propensity_clip}"
+        )
+    if estimator.arm_weight_decay and model.n_heads_ != data.treatments.n_arms:
+        raise ValueError(
+            "`arm_weight_decay` must be 0 where the networks' heads are not the mean outcomes of "
+            f"arms, got {estimator.arm_weight_decay} and {model.n_heads_} heads for "
+            f"{data.treatments.n_arms} arms"
+        )

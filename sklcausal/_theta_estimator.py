@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -19,7 +19,7 @@ from torch import Tensor
 from sklcausal._cross_fit import CrossFit, Trained
 from sklcausal._draws import Batch
 from sklcausal._effect_estimator import BaseEffectEstimator
-from sklcausal._ensemble import Predictor, Recipe, Start
+from sklcausal._ensemble import Predictor, Recipe
 from sklcausal._first_stage import N_BINS, FirstStage, LawNet
 from sklcausal._fit_data import FitData
 from sklcausal._models import GeneralizedLinear, PotentialOutcomes, StructuralModel
@@ -28,18 +28,17 @@ from sklcausal._models._index import IndexModel
 from sklcausal._objective import Objective, Penalty
 from sklcausal._screening import Candidate
 from sklcausal._second_stage import EffectTask
-from sklcausal._settings import check_decays, find_columns, resolve_device
+from sklcausal._settings import check_decays, check_settings, find_columns, resolve_device
+from sklcausal._start import Start
 from sklcausal._theta_curves import ThetaCurves
 from sklcausal._theta_results import TrainingRows
 from sklcausal._training_options import TrainingOptions
-from sklcausal.exceptions import IntervalNotAvailableError
 from sklcausal.inference._diagnostics import diagnose, warn_of_overlap
 from sklcausal.inference._effect_projection import EffectProjection
 from sklcausal.inference._engine import Engine
-from sklcausal.inference._hessian_choice import LEARNED
 from sklcausal.inference._theta_net import ThetaNet
 from sklcausal.inference._units import Affine, EngineUnits
-from sklcausal.nn._layers import ACTIVATIONS, GROWING, without_growth
+from sklcausal.nn._activations import ACTIVATIONS, GROWING, without_growth
 from sklcausal.nn._outputs import Outputs
 from sklcausal.utils._docs import shared_docs
 
@@ -81,6 +80,7 @@ class BaseThetaEstimator(ThetaCurves):
             Interval(Real, 0, None, closed="left"),
             "array-like",
         ],
+        "arm_weight_decay": [Interval(Real, 0, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],
@@ -105,6 +105,7 @@ class BaseThetaEstimator(ThetaCurves):
     n_repeats: int = 1
     numeric_encoding: str | None = "auto"
     weight_decay: str | float | Sequence[float] = "auto"
+    arm_weight_decay: float = 0.0
     max_epochs: int = 500
     batch_size: int = 64
     lr: float = 0.003
@@ -128,7 +129,8 @@ class BaseThetaEstimator(ThetaCurves):
 
     def _network(self, n_heads: int, n_outcomes: int) -> Recipe:
         """Say how the network that the method names gets its weights: as its parameters."""
-        return self._recipe(n_heads, n_outcomes)
+        recipe = self._recipe(n_heads, n_outcomes)
+        return replace(recipe, arm_decay=self.arm_weight_decay)
 
     def _auto_activation(self, data: FitData) -> str:
         """Choose the activation: outcomes may multiply, and not parameters of other models."""
@@ -221,31 +223,7 @@ class BaseThetaEstimator(ThetaCurves):
         )
 
     def _check_settings(self, data: FitData, columns: np.ndarray | None) -> None:
-        if columns is not None and not self._takes_modifiers:
-            raise ValueError(
-                f"`modifiers` must be None for {type(self).__name__}, whose effects are not those "
-                f"of everybody given a few columns, got {self.modifiers!r}; use "
-                f"{'DRLearner' if data.t.ndim == 1 else 'TARNet'}"
-            )
-        if columns is not None and self.model_.of_cells() is None:
-            raise ValueError(
-                "`modifiers` needs effects that are linear in a few quantities, as of arms or "
-                f"of `Linear`, got the model {self.model_!r}"
-            )
-        hessian = self._stage_options().get("hessian", "auto")
-        is_learned = hessian == "auto" and self.model_.structured_hessian is False
-        if self.n_folds == 2 and (is_learned or hessian in LEARNED):
-            raise IntervalNotAvailableError(
-                "a learned Hessian needs `n_folds` of at least 3, since it is trained at "
-                "parameters that were trained on other rows, got n_folds=2; n_folds=1 leaves "
-                "inference out"
-            )
-        n_arms = data.treatments.n_arms if data.t.ndim == 1 else 2
-        if self.propensity_clip * n_arms >= 1:
-            raise ValueError(
-                f"`propensity_clip` must be below 1/{n_arms} with {n_arms} arms, got "
-                f"{self.propensity_clip}"
-            )
+        check_settings(self, data, columns)
 
     def _n_folds_of_data(self) -> int:
         return self.n_folds

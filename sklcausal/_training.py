@@ -42,6 +42,8 @@ class MemberNet(NeuralNet):
     weight_decay : sequence of float
         Decoupled decay of the weight matrices of each member, per unit of learning rate.
     options : TrainingOptions
+    arm_decay : float, default=0.0
+        Decay of the differences between the weights of arms.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class MemberNet(NeuralNet):
         units_of: Sequence[int],
         weight_decay: Sequence[float],
         options: TrainingOptions,
+        arm_decay: float = 0.0,
     ):
         settings = options.for_skorch()
         try:
@@ -64,7 +67,7 @@ class MemberNet(NeuralNet):
         self.data_, self.members_, self.units_of_ = data, list(members), list(units_of)
         self.options_ = options
         n_members = len(self.members_)
-        self.decay_ = np.asarray(weight_decay, dtype=float)
+        self.decay_, self.arm_decay_ = np.asarray(weight_decay, dtype=float), arm_decay
         self.active_ = list(range(n_members))
         self.generators_ = [torch.Generator().manual_seed(m.seed) for m in self.members_]
         self.stopping_ = MemberStopping(
@@ -238,13 +241,13 @@ class MemberNet(NeuralNet):
     def _take_parameters(self) -> None:
         self._named = list(self.get_all_learnable_params())
         self._parameters = [p for _, p in self._named]
-        self._decay = Decay(self._plain_module, self._parameters)
+        self._decay = Decay(self._plain_module, self._parameters, self.arm_decay_)
 
     def _step(self) -> None:
         lr = self.optimizer_.param_groups[0]["lr"]
         factor = self.stopping_.lr_factor[self.active_]
         with torch.no_grad():
-            self._decay(lr * factor * self.decay_[self.active_])
+            self._decay(lr * factor, self.decay_[self.active_])
             step_members(self.optimizer_, self._parameters, factor)
 
     def _end_epoch(self) -> None:

@@ -66,10 +66,10 @@ def fit_against_catenets(repeats: int) -> dict[str, Any] | None:
 
 def training_loop(repeats: int) -> dict[str, Any]:
     """Train one epoch through skorch, and in a loop written by hand, on the same batches."""
-    from sklcausal._ensemble import Start
     from sklcausal._folds import split_member
     from sklcausal._member_data import make_training_data
     from sklcausal._screening import Candidate, Task, _Run
+    from sklcausal._start import Start
     from sklcausal._training import TrainingOptions
     from sklcausal.datasets import make_confounded
     from sklcausal.representation import TARNet

@@ -15,8 +15,9 @@ from sklearn.base import clone
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklcausal._contrasts import Contrast, Contrasts
-from sklcausal._ensemble import Ensemble, Recipe, Start
+from sklcausal._ensemble import Ensemble, Recipe
 from sklcausal._fit_data import FitData
+from sklcausal._start import Start
 from sklcausal.exceptions import IntervalNotAvailableError, TargetError
 from sklcausal.hyper._arm_features import ArmFeatures
 from sklcausal.inference._theta_net import ThetaNet
@@ -112,6 +113,11 @@ class HyperWeights(_Estimator):
 
     def _check_settings(self, data: FitData, columns: np.ndarray | None) -> None:
         super()._check_settings(data, columns)
+        if self.arm_weight_decay:
+            raise ValueError(
+                f"`arm_weight_decay` must be 0 for {type(self).__name__}, whose weights of arms "
+                f"come from a hypernetwork, got {self.arm_weight_decay}"
+            )
         if getattr(self, "outcome_model", None) is not None:
             raise ValueError(
                 f"`outcome_model` must be None for {type(self).__name__}, whose outcome networks "

@@ -14,8 +14,8 @@ from torch.nn import functional as F
 
 from sklcausal._cross_fit import CrossFit
 from sklcausal._draws import Batch
-from sklcausal._ensemble import Start
 from sklcausal._objective import Objective
+from sklcausal._start import Start
 from sklcausal.inference._dose_law import MomentLaw, NodeLaw, residual_steps
 from sklcausal.inference._nuisance import NuisanceSettings, some_rows
 from sklcausal.inference._units import EngineUnits

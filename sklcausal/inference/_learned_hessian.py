@@ -13,9 +13,9 @@ from torch.nn import functional as F
 
 from sklcausal._cross_fit import CrossFit
 from sklcausal._draws import Batch
-from sklcausal._ensemble import Start
 from sklcausal._models._base import StructuralModel
 from sklcausal._objective import Objective
+from sklcausal._start import Start
 from sklcausal.inference._hessian import expected_hessian
 from sklcausal.inference._nuisance import NuisanceSettings
 from sklcausal.nn._outputs import Outputs

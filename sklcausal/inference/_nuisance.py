@@ -13,10 +13,11 @@ from scipy.special import expit, log_softmax, softmax
 
 from sklcausal._cross_fit import CrossFit
 from sklcausal._encoding import Outcomes, Treatments
-from sklcausal._ensemble import Recipe, Start
+from sklcausal._ensemble import Recipe
 from sklcausal._models import PotentialOutcomes
 from sklcausal._objective import Objective, arm_cross_entropy
 from sklcausal._screening import Candidate
+from sklcausal._start import Start
 from sklcausal.inference._arm_probabilities import ArmProbabilities
 from sklcausal.nn._bodies import MultiHeadMLP
 

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from sklcausal._ensemble import Recipe
 from sklcausal.meta._nuisance_models import NuisanceModels
 from sklcausal.nn import MemberLinear, MemberMLP
+from sklcausal.nn._activations import activations_of
 from sklcausal.nn._generated import HeadLayers
-from sklcausal.nn._layers import activations_of, check_widths
+from sklcausal.nn._layers import check_widths
 from sklcausal.nn._outputs import Outputs
 from sklcausal.utils._docs import shared_docs
 
@@ -50,6 +51,17 @@ class SLearnerModule(nn.Module):
         self.activation = activations_of(activation, len(widths), before_output=True)[0]
         self.rest = MemberMLP(n_members, widths[0], widths[1:], activation, before_output=True)
         self.last = MemberLinear(n_members, self.rest.n_out, n_outcomes)
+
+    def weights_by_arm(self) -> list[Tensor]:
+        """Return the weights that belong to arms.
+
+        Returns
+        -------
+        list of Tensor of shape (n_members, n_arms, n_hidden)
+            Empty if the weights are made elsewhere.
+        """
+        is_own = "weight" in self.first._parameters
+        return [self.first.weight[:, self.n_in :]] if is_own else []
 
     def head_layers(self) -> list[HeadLayers]:
         """Return all layers, as those of a single head.

@@ -17,10 +17,11 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from sklcausal._draws import Batch
-from sklcausal._ensemble import Ensemble, Recipe, Start
+from sklcausal._ensemble import Ensemble, Recipe
 from sklcausal._fit_data import FitData, validate_X
 from sklcausal._funnel import Links, apply_funnel, read_funnel, start_within
 from sklcausal._objective import Penalty
+from sklcausal._start import Start
 from sklcausal._task_weights import TASK_WEIGHTS
 from sklcausal.base import BaseThetaEstimator
 from sklcausal.exceptions import TargetError
@@ -52,6 +53,16 @@ class BaseMixture(BaseThetaEstimator):
         Pairs of binary outcomes of which the second happens only where the first does, such as
         ``[("visit", "conversion")]``: the network then predicts its chance given the first.
     {shared_parameters}
+
+    Attributes
+    ----------
+    expert_names_out_ : ndarray of str of shape (n_experts,)
+        Names of the experts that a cell hears, the last axis of `expert_weights`.
+    {shared_attributes}
+
+    References
+    ----------
+    {shared_references}
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {

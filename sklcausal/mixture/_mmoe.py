@@ -53,6 +53,10 @@ class MMoE(BaseMixture):
     ----------
     .. [1] Ma, Zhao, Yi, Chen, Hong, Chi, "Modeling task relationships in multi-task learning with
        multi-gate mixture-of-experts", KDD 2018, doi 10.1145/3219819.3220007, eq. (6).
+    .. [GN] Chen, Badrinarayanan, Lee, Rabinovich, "GradNorm: gradient normalization for adaptive
+       loss balancing in deep multitask networks", ICML 2018, arXiv 1711.02257, eq. (2).
+    .. [UW] Kendall, Gal, Cipolla, "Multi-task learning using uncertainty to weigh losses for
+       scene geometry and semantics", CVPR 2018, arXiv 1705.07115, eq. (10).
     {shared_references}
 
     Examples

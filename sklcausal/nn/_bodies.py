@@ -54,6 +54,7 @@ class MultiHeadMLP(nn.Module):
         self.heads = MemberHeads(
             n_members, self.trunk.n_out, n_heads, head_widths, n_out, activation
         )
+        HeadLayers(n_heads, self.heads.own_layers).belong_to_arms()
 
     def head_layers(self) -> list[HeadLayers]:
         """Return the layers that belong to heads.

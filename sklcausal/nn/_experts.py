@@ -122,6 +122,19 @@ class MemberGates(nn.Module):
         width = widths[-1] if len(widths) else n_in
         self.last = MemberLinear(n_members, width, n_heard, n_gates)
 
+    def belong_to_arms(self, n_arms: int) -> None:
+        """Note that gates belong to arms, those of the first arm in front.
+
+        Parameters
+        ----------
+        n_arms : int
+            Number of arms.
+        """
+        hidden: Any = [] if self.is_wide else self.hidden.own_layers
+        for layer in [*hidden, self.last]:
+            n_maps = layer.n_out if layer.n_groups is None else self.n_gates
+            layer.belong_to_arms(n_arms, n_maps // n_arms)
+
     def forward(self, x: Tensor) -> Tensor:
         """Compute the weights.
 
@@ -194,10 +207,11 @@ class ExpertLayer(nn.Module):
         self.experts = _experts(
             n_members, n_in, grid.n_experts, expert_widths, activation, is_common
         )
+        self._mark_arms()
         self.gates = nn.ModuleDict()
         for listener in grid.listeners(is_last):
             n_arms, n_outcomes = grid.lead(listener)
-            self.gates[listener] = MemberGates(
+            gates = MemberGates(
                 n_members,
                 n_in,
                 n_arms * n_outcomes,
@@ -206,6 +220,23 @@ class ExpertLayer(nn.Module):
                 activation,
                 is_first,
             )
+            self.gates[listener] = gates
+            if listener in ("cell", "arm"):
+                gates.belong_to_arms(n_arms)
+
+    def _mark_arms(self) -> None:
+        """Note which experts belong to an arm."""
+        start = 0
+        for kind, (n_arms, n_outcomes, count) in self.grid.kinds.items():
+            n_own = n_outcomes * count
+            if kind in ("private", "outcome-shared"):
+                own: Any = [] if self.cross is None else self.cross.layers
+                layers: Any = self.experts.own_layers
+                for layer in [*own, *layers]:
+                    # experts that read the same input have their first layers side by side
+                    width = 1 if layer.n_groups else layer.n_out // self.grid.n_experts
+                    layer.belong_to_arms(n_arms, n_own * width, start * width)
+            start += n_arms * n_own
 
     def ask(self, heard: dict[str, Tensor]) -> dict[str, Tensor]:
         """Compute what the experts say.

@@ -41,6 +41,12 @@ class HeadLayers:
         """Return how many heads' outputs stand side by side."""
         return self.n_heads if layer.n_groups is None else 1
 
+    def belong_to_arms(self) -> None:
+        """Note that every head is that of an arm."""
+        for own in self.layers:
+            n_beside = own.n_out // self.n_heads if own.n_groups is None else 1
+            own.belong_to_arms(self.n_heads, n_beside)
+
     def release(self) -> None:
         """Take the layers' own parameters away."""
         for own in self.layers:

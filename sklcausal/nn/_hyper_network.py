@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from sklcausal.nn._activations import ACTIVATIONS
 from sklcausal.nn._dropout import MemberDropout, check_rate
-from sklcausal.nn._layers import ACTIVATIONS, MemberLinear, check_widths, reset_members
+from sklcausal.nn._layers import MemberLinear, check_widths, reset_members
 from sklcausal.nn._spectral import MemberSpectralLinear
 
 GENERATIONS = ("all", "split", "chunked", "layerwise")

@@ -5,73 +5,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-GROWTH_BEND = 3.0  # where growing units go on in a straight line
-
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "elu": F.elu,
-    "gelu": F.gelu,
-    "relu": F.relu,
-    "silu": F.silu,
-    "softplus": F.softplus,
-    "tanh": torch.tanh,
-}
-
-GROWING = "silu_exp"
-
-
-def _silu_or_growth(x: Tensor) -> Tensor:
-    """Let even units grow exponentially up to a bend, linearly beyond; others are SiLU.
-
-    Parameters
-    ----------
-    x : Tensor of shape (..., n_units)
-
-    Returns
-    -------
-    Tensor of shape (..., n_units)
-    """
-    straight = math.exp(GROWTH_BEND) * (x - GROWTH_BEND + 1) - 1
-    growth = torch.where(x < GROWTH_BEND, torch.expm1(x.clamp(max=GROWTH_BEND)), straight)
-    grows = torch.arange(x.shape[-1], device=x.device) % 2 == 0
-    return torch.where(grows, growth, F.silu(x))
-
-
-def activations_of(
-    name: str, n_layers: int, before_output: bool
-) -> list[Callable[[Tensor], Tensor]]:
-    """Return the activations of hidden layers.
-
-    Parameters
-    ----------
-    name : str
-        With 'silu_exp' half of the units before an outcome grow exponentially: an outcome whose
-        causes multiply is linear in such units. In several layers their slopes, up to exp(3) each,
-        would multiply.
-    n_layers : int
-    before_output : bool
-        Whether an outcome reads the last layer.
-
-    Returns
-    -------
-    list of callable
-    """
-    found = [ACTIVATIONS[without_growth(name)]] * n_layers
-    if before_output and n_layers and name == GROWING:
-        found[-1] = _silu_or_growth
-    return found
-
-
-def without_growth(name: str) -> str:
-    """Name the activation of networks without growing units, such as those of propensities."""
-    return "silu" if name == GROWING else name
+from sklcausal.nn._activations import activations_of
 
 
 class MemberLinear(nn.Module):
@@ -99,6 +40,37 @@ class MemberLinear(nn.Module):
         at: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}
         self.weight = nn.Parameter(torch.empty(*lead, n_in, n_out, **at))
         self.bias = nn.Parameter(torch.empty(*lead, 1, n_out, **at))
+        self.arms: list[tuple[int, int, int]] = []
+
+    def belong_to_arms(self, n_arms: int, n_beside: int, start: int = 0) -> None:
+        """Note that some maps belong to arms, those of the first arm in front.
+
+        Parameters
+        ----------
+        n_arms : int
+            Number of arms.
+        n_beside : int
+            Number of maps of each arm: groups, or of a map without groups its outputs.
+        start : int, default=0
+            Maps in front of them that belong to no arm.
+        """
+        self.arms.append((n_arms, n_beside, start))
+
+    def weights_by_arm(self) -> list[Tensor]:
+        """Return the weights that belong to arms.
+
+        Returns
+        -------
+        list of Tensor of shape (n_members, n_arms, ...)
+            Views of the weights; empty if none belongs to an arm, or they are made elsewhere.
+        """
+        if not self.arms or "weight" not in self._parameters:
+            return []
+        maps = self.weight.movedim(-1, 1) if self.n_groups is None else self.weight
+        return [
+            maps[:, start : start + n_arms * n_beside].unflatten(1, (n_arms, n_beside))
+            for n_arms, n_beside, start in self.arms
+        ]
 
     def reset_member(self, member: int, generator: torch.Generator) -> None:
         """Draw new weights for one member, unless they are made elsewhere.

@@ -115,6 +115,8 @@ class MixtureMLP(nn.Module):
             n_members, width, head_widths, activation, n_cells, before_output=True
         )
         self.last = MemberLinear(n_members, self.heads.n_out, 1, n_cells)
+        for layer in [*self.heads.own_layers, self.last]:
+            layer.belong_to_arms(grid.n_arms, grid.n_outcomes)
         self.task_weights = TaskWeights(n_members, grid.n_outcomes) if has_task_weights else None
 
     def forward(self, z: Tensor) -> Outputs:

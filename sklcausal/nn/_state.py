@@ -65,6 +65,22 @@ def _member_buffers(module: nn.Module) -> Iterator[tuple[nn.Module, str, Tensor]
                 yield part, name, value
 
 
+def weights_by_arm(module: nn.Module) -> list[Tensor]:
+    """Collect the weights that belong to arms.
+
+    Parameters
+    ----------
+    module : Module
+        Its parts that have ``weights_by_arm()`` return views of theirs.
+
+    Returns
+    -------
+    list of Tensor of shape (n_members, n_arms, ...)
+    """
+    parts: list[Any] = [part for part in module.modules() if hasattr(part, "weights_by_arm")]
+    return [own.detach() for part in parts for own in part.weights_by_arm()]
+
+
 def decay_scales(module: nn.Module) -> dict[int, float]:
     """Find by which factor weight decay acts on each parameter.
 

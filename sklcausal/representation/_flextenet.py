@@ -18,8 +18,9 @@ from sklcausal._draws import Batch
 from sklcausal._ensemble import Recipe
 from sklcausal._objective import Penalty
 from sklcausal.base import BaseThetaEstimator
+from sklcausal.nn._activations import activations_of
 from sklcausal.nn._generated import HeadLayers
-from sklcausal.nn._layers import MemberLinear, activations_of, check_widths
+from sklcausal.nn._layers import MemberLinear, check_widths
 from sklcausal.nn._outputs import Outputs
 from sklcausal.utils._docs import shared_docs
 
@@ -68,6 +69,7 @@ class FlexTENetModule(nn.Module):
         for own in self.private:
             own.decay_scale = {"weight": private_decay}
         self.n_heads = n_heads
+        self.head_layers()[0].belong_to_arms()
         self.activations = activations_of(activation, len(shared), before_output=True)
 
     def head_layers(self) -> list[HeadLayers]:

@@ -17,9 +17,10 @@ from torch.nn import functional as F
 
 from sklcausal._cross_fit import CrossFit
 from sklcausal._draws import Batch
-from sklcausal._ensemble import Ensemble, Recipe, Start
+from sklcausal._ensemble import Ensemble, Recipe
 from sklcausal._fit_data import FitData
 from sklcausal._objective import Penalty
+from sklcausal._start import Start
 from sklcausal.inference._representer import RepresenterNet
 from sklcausal.inference._theta_net import ThetaNet
 from sklcausal.nn._bodies import MultiHeadMLP

@@ -68,6 +68,8 @@ class SNetModule(nn.Module):
         self.last = MemberLinear(n_members, self.heads.n_out, n_out, n_heads)
         n_read = self.confounders.n_out + self.treatment.n_out
         self.arm_head = ArmHead(n_members, n_read, arm_widths, n_arms, activation)
+        of_arms = [*self.arms.own_layers, *self.heads.own_layers, self.last]
+        HeadLayers(n_heads, of_arms).belong_to_arms()
 
     def head_layers(self) -> list[HeadLayers]:
         """Return the layers behind the representations.

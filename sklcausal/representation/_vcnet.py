@@ -17,10 +17,11 @@ from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 
 from sklcausal._draws import Batch
-from sklcausal._ensemble import Recipe, Start
+from sklcausal._ensemble import Recipe
 from sklcausal._models import GeneralizedLinear, StructuralModel
 from sklcausal._models._spline_basis import SplineBasis
 from sklcausal._objective import Penalty
+from sklcausal._start import Start
 from sklcausal.nn._bodies import ArmHead, MultiHeadMLP
 from sklcausal.nn._layers import check_widths
 from sklcausal.nn._outputs import Outputs

@@ -45,6 +45,10 @@ numeric_encoding : {'auto', 'piecewise_linear'} or None, default='auto'
 weight_decay : 'auto', float or sequence of float, default='auto'
     Decoupled decay of the weight matrices per unit of learning rate. Of several values the one
     that does best on the validation parts is taken; 'auto' tries 0.3, 1 and 3.
+arm_weight_decay : float, default=0.0
+    Decoupled decay, per unit of learning rate, of how far weights that belong to an arm differ
+    from their mean over the arms. It keeps effects simple that are small beside what arms have in
+    common, and leaves that alone. Networks without weights of arms refuse it.
 max_epochs : int, default=500
     Most passes over the rows, in epochs.
 batch_size : int, default=64

@@ -9,6 +9,7 @@ from _longhand import silu
 
 from sklcausal.nn import ExpertGrid, MixtureMLP
 from sklcausal.nn._layers import reset_members
+from sklcausal.nn._state import weights_by_arm
 
 N_ARMS, N_OUTCOMES, N_MEMBERS = 3, 2, 2
 COUNTS = {
@@ -201,3 +202,21 @@ def test_parameters_of_experts_do_not_grow_with_arms_times_outcomes(kind):
     grown = n_experts(8, 4) - n_experts(4, 4), n_experts(12, 4) - n_experts(8, 4)
     assert grown[0] == grown[1] <= 8
     assert n_experts(8, 8) <= n_experts(8, 4) + 8
+
+
+@pytest.mark.parametrize("settings", [{}, {"n_layers": 2, "gate_widths": (3,)}, {"n_cross": 1}])
+def test_cells_of_an_outcome_are_alike_if_all_that_belongs_to_arms_is(settings):
+    module = build(COUNTS["all kinds"], **settings)
+    z = torch.as_tensor(np.random.default_rng(5).normal(size=(N_MEMBERS, 5, 4)))
+
+    def spread():
+        cells = module(z).theta.detach().unflatten(-1, (N_ARMS, N_OUTCOMES))
+        return (cells - cells[:, :, :1]).abs().amax((0, 1, 2)).min()
+
+    assert spread() > 0.01
+    for own in weights_by_arm(module):
+        assert own.shape[:2] == (N_MEMBERS, N_ARMS)
+        own.copy_(own.mean(1, keepdim=True).expand_as(own))
+    for name, value in module.named_parameters():  # biases are not theirs to keep apart
+        value.data.mul_(0.0 if name.endswith("bias") else 1.0)
+    assert spread() < 1e-12

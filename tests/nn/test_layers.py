@@ -9,7 +9,8 @@ from _longhand import silu, silu_or_growth
 from torch import nn
 
 from sklcausal.nn import MemberLinear, MultiHeadMLP
-from sklcausal.nn._layers import activations_of, reset_members
+from sklcausal.nn._activations import activations_of
+from sklcausal.nn._layers import reset_members
 
 
 @pytest.fixture(scope="module")
