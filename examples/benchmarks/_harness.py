@@ -33,7 +33,8 @@ def arguments(description: str, **defaults: Any) -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _read(path: Path) -> list[dict[str, str]]:
+def read(path: Path) -> list[dict[str, str]]:
+    """Read the rows of a CSV; none if there is no such file."""
     if not path.exists():
         return []
     with path.open(newline="") as file:
@@ -59,7 +60,7 @@ def run(
     path.parent.mkdir(parents=True, exist_ok=True)
     tasks = list(tasks)
     keys = list(tasks[0])
-    done = {tuple(row[key] for key in keys) for row in _read(path)}
+    done = {tuple(row[key] for key in keys) for row in read(path)}
     left = [task for task in tasks if tuple(str(task[key]) for key in keys) not in done]
     found = Parallel(n_jobs=jobs, return_as="generator_unordered")(
         delayed(_run_one)(function, task) for task in left
@@ -74,7 +75,7 @@ def run(
         shown = " ".join(f"{key}={row[key]}" for key in keys)
         print(f"[{number}/{len(left)}] {shown}", flush=True)
     wanted = {tuple(str(task[key]) for key in keys) for task in tasks}
-    return [row for row in _read(path) if tuple(row[key] for key in keys) in wanted]
+    return [row for row in read(path) if tuple(row[key] for key in keys) in wanted]
 
 
 def write_table(

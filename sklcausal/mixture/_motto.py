@@ -60,6 +60,10 @@ class MOTTO(BaseMixture):
         enters.
     representation_widths : sequence of int, default=(50,)
         Units of the shared hidden layers in front of experts and gates.
+    arm_weight_decay : float, default=3.0
+        Decoupled decay, per unit of learning rate, of how far weights of gates, experts and heads
+        that belong to an arm differ from their mean over the arms. It keeps effects simple that
+        are small beside what arms have in common, and leaves that alone.
     {inherited_parameters}
     {shared_parameters}
 
@@ -128,6 +132,7 @@ class MOTTO(BaseMixture):
     alignment: str | None = None
     alignment_weight: float = 1.0
     representation_widths: Sequence[int] = (50,)
+    arm_weight_decay: float = 3.0
 
     def _grid(self, n_arms: int, n_outcomes: int) -> ExpertGrid:
         return ExpertGrid(

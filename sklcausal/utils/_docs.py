@@ -177,7 +177,8 @@ def _split_parameters(text: str) -> dict[str, str]:
 
 def _parameters_of(cls: type) -> dict[str, str]:
     """Find the parameters that a docstring describes."""
-    section = re.search(r"Parameters\n-+\n(.*?)\n\n(?=\w+\n--)", cls.__doc__ or "", re.S)
+    text = inspect.cleandoc(cls.__doc__ or "")
+    section = re.search(r"Parameters\n-+\n(.*?)\n\n(?=\w+\n--)", text, re.S)
     return _split_parameters(section.group(1)) if section else {}
 
 
@@ -213,7 +214,10 @@ def shared_docs(cls: C) -> C:
     signature = inspect.signature(init)
     known = _split_parameters(SHARED_PARAMETERS)
     text = inspect.cleandoc(cls.__doc__ or "")
-    known = known if "{shared_parameters}" in text else {}
+    # a class may describe a shared parameter in its own words, such as another default
+    own_words = _parameters_of(cls)
+    is_shared = "{shared_parameters}" in text
+    known = {n: v for n, v in known.items() if is_shared and n not in own_words}
     shared = [known[name] for name in signature.parameters if name in known]
     if "{inherited_parameters}" in text:
         described: dict[str, str] = {}
