@@ -184,11 +184,13 @@ def _parameters_of(cls: type) -> dict[str, str]:
 
 def _in_order(cls: type, signature: inspect.Signature, known: dict[str, str]) -> list[str]:
     """Put parameters of a class before those of its parents, and those before the shared ones."""
-    fields = [vars(base).get("__annotations__", {}) for base in cls.__mro__]
+    fields = [list(vars(base).get("__annotations__", {})) for base in cls.__mro__]
 
-    def place(name: str) -> tuple[bool, bool, int]:
+    def place(name: str) -> tuple[bool, bool, int, int]:
+        if name == "self" or name in known:
+            return name != "self", True, 0, 0
         distance = next((i for i, own in enumerate(fields) if name in own), 0)
-        return name != "self", name in known, 0 if name in known else distance
+        return True, False, distance, fields[distance].index(name)
 
     return sorted(signature.parameters, key=place)
 
