@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sklcausal._encoding import Outcomes
+from sklcausal.utils._positions import find_position
 
 LARGEST_SHARE = 0.999  # of an outer outcome in which the inner one happens, where training starts
 
@@ -49,7 +49,7 @@ def read_funnel(funnel: Any, outcomes: Outcomes, y: np.ndarray) -> Links:
                 "`funnel` must hold pairs of an outcome and one that happens within it, got "
                 f"{pair!r}"
             )
-        outer, inner = (_position(end, names) for end in pair)
+        outer, inner = (find_position(end, names, "funnel") for end in pair)
         for end in (outer, inner):
             if outcomes.kinds[end] != "binary":
                 raise ValueError(
@@ -77,18 +77,6 @@ def read_funnel(funnel: Any, outcomes: Outcomes, y: np.ndarray) -> Links:
             raise ValueError(f"`funnel` must not lead an outcome to itself, got {circle}")
         order += [(left.pop(inner), inner) for inner in ready]
     return tuple(order)
-
-
-def _position(end: Any, names: Sequence[str]) -> int:
-    if isinstance(end, str) and end in names:
-        return names.index(end)
-    whole = isinstance(end, (int, np.integer)) and not isinstance(end, bool)
-    if whole and 0 <= end < len(names):
-        return int(end)
-    raise ValueError(
-        f"`funnel` must name outcomes, one of {list(names)} or a position from 0 to "
-        f"{len(names) - 1}, got {end!r}"
-    )
 
 
 def log_odds_within(outer: Tensor, inner: Tensor) -> Tensor:

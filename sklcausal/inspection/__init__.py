@@ -4,6 +4,7 @@
 
 from sklcausal.inspection._balance import standardized_differences
 from sklcausal.inspection._balance_display import BalanceDisplay
+from sklcausal.inspection._budget_display import BudgetDisplay
 from sklcausal.inspection._calibration_display import CalibrationDisplay
 from sklcausal.inspection._dose_response_display import DoseResponseDisplay
 from sklcausal.inspection._effect_display import EffectDisplay
@@ -16,6 +17,7 @@ from sklcausal.inspection._uplift_display import UpliftCurveDisplay
 
 __all__ = [
     "BalanceDisplay",
+    "BudgetDisplay",
     "CalibrationDisplay",
     "DoseResponseDisplay",
     "EffectDisplay",

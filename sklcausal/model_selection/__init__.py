@@ -2,6 +2,7 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+from sklcausal.model_selection._budgeted_policy import BudgetedPolicy
 from sklcausal.model_selection._effect_tree import EffectTree
 from sklcausal.model_selection._importance import effect_importance
 from sklcausal.model_selection._outcome_transformer import OutcomeTransformer
@@ -14,6 +15,7 @@ from sklcausal.model_selection._split import (
 from sklcausal.model_selection._stacking import EffectStacking
 
 __all__ = [
+    "BudgetedPolicy",
     "EffectPipeline",
     "EffectStacking",
     "EffectTree",

@@ -1,0 +1,62 @@
+"""Pictures of what budgets bring."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+import numpy as np
+import pytest
+
+from sklcausal.inspection import BudgetDisplay
+from sklcausal.meta import TLearner
+from sklcausal.model_selection import BudgetedPolicy
+from sklcausal.representation import TARNet
+
+pytest.importorskip("matplotlib")
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    rng = np.random.default_rng(0)
+    X, T = rng.normal(size=(600, 2)), rng.integers(0, 3, 600)
+    y = T * (0.5 + X[:, 0]) + rng.normal(size=600)
+    return X, T, y
+
+
+@pytest.fixture(scope="module")
+def policy(drawn):
+    est = TLearner(n_folds=1, max_epochs=20, random_state=0)
+    return BudgetedPolicy(est, budget=0.4, costs={1: 1.0, 2: 2.0}).fit(*drawn)
+
+
+def test_curve_and_star_are_those_of_the_frontier(policy, drawn):
+    known = np.full((600, 3), 1 / 3)
+    display = BudgetDisplay.from_estimator(policy, *drawn, n_points=11, propensity=known)
+    found = policy.frontier(*drawn, n_points=11, propensity=known)
+    np.testing.assert_allclose(display.curve_.get_xdata(), found.budget)
+    np.testing.assert_allclose(display.curve_.get_ydata(), found.value)
+    (x,), (y,) = display.budget_point_.get_data()
+    at = np.flatnonzero(found.budget <= 0.4)[-1]
+    assert (x, y) == (found.budget[at], found.value[at])
+    np.testing.assert_allclose(display.random_line_.get_ydata(), found.value[[0, -1]])
+    band = display.band_.get_paths()[0].vertices[:, 1]
+    widest = found.value + 1.959964 * found.value_std_error
+    assert band.max() == pytest.approx(widest.max(), rel=1e-6)
+    texts = [text.get_text() for text in display.legend_.get_texts()]
+    assert texts[0].startswith(f"TLearner at {x:.3g}: ")
+    assert texts[1:] == ["By lot", "Budget"]
+    assert display.ax_.get_ylabel() == "Value added per person"
+
+
+def test_policies_share_axes(policy, drawn):
+    first = BudgetDisplay.from_estimator(policy, *drawn, n_points=5, alpha=None, name="one")
+    assert first.band_ is None
+    other = BudgetDisplay.from_estimator(policy, *drawn, n_points=5, ax=first.ax_, name="two")
+    assert other.ax_ is first.ax_
+    assert other.curve_.get_color() != first.curve_.get_color()
+    texts = [text.get_text() for text in other.legend_.get_texts()]
+    assert sum(text.startswith(("one", "two")) for text in texts) == 2
+
+
+def test_what_is_no_policy_is_refused(drawn):
+    est = TARNet(n_folds=1, max_epochs=2, random_state=0).fit(*drawn)
+    with pytest.raises(TypeError, match="`policy` must be a BudgetedPolicy, got TARNet"):
+        BudgetDisplay.from_estimator(est, *drawn)
