@@ -204,11 +204,13 @@ class BudgetDisplay:
         if self.alpha is not None:
             half = norm.ppf(1 - self.alpha / 2) * self.frontier.value_std_error
             ends = (x, value - half, value + half)
-        label, at = self.name, None
+        label, point = self.name, None
         if self.budget is not None and x[0] <= self.budget:
-            at = int(np.searchsorted(x, self.budget, side="right")) - 1
-            interval = None if self.alpha is None else (ends[1][at], ends[2][at])
-            label += f" at {x[at]:.3g}: {write_estimate(value[at], interval)}"
+            at = min(self.budget, x[-1])
+            point, *found = (
+                np.interp(at, x, own) for own in (value, *ends[1:]) if own is not None
+            )
+            label += f" at {at:.3g}: {write_estimate(point, tuple(found) if found else None)}"
         self.curve_, self.band_, _ = draw_curve(
             self.ax_, WHAT, x, value, ends, label, curve_kwargs, band_kwargs
         )
@@ -216,12 +218,11 @@ class BudgetDisplay:
             self.ax_, WHAT, [x[0], x[-1]], [value[0], value[-1]], label="By lot", color=GREY
         )
         self.budget_point_ = None
-        if at is not None:
+        if point is not None:
             style = {"marker": "*", "markersize": 15, "linestyle": "none", "zorder": 4}
             style |= {"color": self.curve_.get_color(), "markeredgecolor": BLACK}
-            style["label"] = "Budget"
-            gid = mark(WHAT, "reference")
-            (self.budget_point_,) = self.ax_.plot([x[at]], [value[at]], gid=gid, **style)
+            style |= {"label": "Budget", "gid": mark(WHAT, "reference")}
+            (self.budget_point_,) = self.ax_.plot([at], [point], **style)
         label_panels({"": self.ax_}, "Mean cost per person (predicted)", "Value added per person")
         (self.legend_,) = finish([self.ax_])
         return self
