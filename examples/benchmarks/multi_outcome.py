@@ -55,6 +55,7 @@ LEARNERS: dict[str, tuple[str, dict[str, Any]]] = {
     "MOTTO, energy": ("mixture.MOTTO", {"alignment": "energy"}),
 }
 OURS = ("MOTTO", "MOTTO, energy")
+PUBLISHED = "MOTTO, as published"
 TRIVIAL = ("zero effect", "difference in means", "OLS by arm")
 
 
@@ -69,6 +70,10 @@ def build(method: str, settings: str, **more: Any) -> Any:
     """Build a learner."""
     import importlib
 
+    if method == PUBLISHED:
+        from sklcausal.mixture import MOTTO
+
+        return MOTTO.from_paper(**more)
     path, own = LEARNERS[method]
     family, name = path.split(".")
     cls = getattr(importlib.import_module(f"sklcausal.{family}"), name)
@@ -342,6 +347,7 @@ def main() -> None:
         for method, settings in [
             *((name, "") for name in TRIVIAL),
             *((name, chosen[design, name]) for name in methods),
+            (PUBLISHED, ""),
         ]
     ]
     rows = harness.run(replicate, tasks, options.out / "multi_outcome.csv", options.jobs)

@@ -25,6 +25,23 @@ from sklcausal.utils._docs import shared_docs
 
 DISTANCES = {"energy": "energy", "mmd": "mmd", "sinkhorn": "wasserstein"}
 
+# [1], as run by its authors on their synthetic observational scenario
+PAPER: dict[str, Any] = {
+    "representation_widths": (64,),
+    "expert_widths": (16, 8),
+    "gate_widths": (4,),
+    "head_widths": (16,),
+    "alignment": "energy",
+    "arm_weight_decay": 0.0,
+    "activation": "relu",
+    "numeric_encoding": None,
+    "weight_decay": 0.0,
+    "lr": 2e-3,
+    "batch_size": 256,
+    "max_epochs": 200,
+    "patience": 200,
+}
+
 
 @shared_docs
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -133,6 +150,26 @@ class MOTTO(BaseMixture):
     alignment_weight: float = 1.0
     representation_widths: Sequence[int] = (50,)
     arm_weight_decay: float = 3.0
+
+    @classmethod
+    def from_paper(cls, **params: Any) -> MOTTO:
+        """Build the estimator with the sizes and the training of the paper.
+
+        Outcomes and covariates are standardised, and members keep their best weights, as
+        everywhere. The weight of the alignment is free of the size of the batch here, so that the
+        published one has no counterpart; it is 1.
+
+        Parameters
+        ----------
+        **params : object
+            Parameters that differ from the paper, or that it does not have.
+
+        Returns
+        -------
+        MOTTO
+            Not fitted.
+        """
+        return cls(**{**PAPER, **params})
 
     def _grid(self, n_arms: int, n_outcomes: int) -> ExpertGrid:
         return ExpertGrid(

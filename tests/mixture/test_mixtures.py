@@ -431,6 +431,21 @@ def test_experts_that_cannot_serve_are_refused(data):
         MMoE(**{**TINY, "expert_widths": ()}).fit(data.X, data.T, data.y)
 
 
+def test_the_published_sizes_are_those_of_the_paper(data):
+    est = MOTTO.from_paper(max_epochs=2, n_folds=2, random_state=0)
+    assert est.get_params()["max_epochs"] == 2
+    body = est.fit(data.X, data.T, data.y).theta_net_.ensemble.module.body
+    shapes = {name: tuple(p.shape[1:]) for name, p in body.named_parameters()}
+    n_experts = 3 + 2 + 1  # of arms, of outcomes, and one for all
+    assert shapes["trunk.layers.0.weight"] == (10, 64)
+    assert shapes["layers.0.experts.first.layers.0.weight"] == (64, 16 * n_experts)
+    assert shapes["layers.0.experts.rest.layers.0.weight"] == (n_experts, 16, 8)
+    assert shapes["layers.0.gates.cell.hidden.first.layers.0.weight"] == (64, 4 * 6)
+    assert shapes["layers.0.gates.cell.last.weight"] == (6, 4, 3)
+    assert shapes["heads.layers.0.weight"] == (6, 8, 16)
+    assert shapes["last.weight"] == (6, 16, 1)
+
+
 @pytest.mark.parametrize(
     "settings",
     [
