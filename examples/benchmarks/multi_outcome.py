@@ -1,13 +1,15 @@
 """Several treatments and several outcomes: MOTTO beside other learners, tuned alike.
 
-    python examples/benchmarks/multi_outcome.py --tune 2
+    python examples/benchmarks/multi_outcome.py --tune 1
     python examples/benchmarks/multi_outcome.py --replications 10
+    python examples/benchmarks/multi_outcome.py --clock 3
 
-Designs are those of ``make_multi_treatment_outcome`` with 10,000 rows, of which 8,000 train:
+Designs are those of ``make_multi_treatment_outcome``, of which 8,000 rows train and 20,000 judge:
 ``A`` (randomised), ``B`` (observational, with overlap) and ``published B`` (98 % of the rows have
 an arm with a probability below .01). ``--tune`` fits every learner with the same settings to draws
 that the comparison does not use, and notes those with the smallest doubly robust loss; the second
-command compares the learners with the settings that were chosen for each design.
+command compares the learners with the settings that were chosen for each design. ``--clock`` lets
+them take turns in one process, for the table of times.
 """
 
 # SPDX-License-Identifier: BSD-3-Clause
@@ -21,7 +23,7 @@ from typing import Any
 import _harness as harness
 import numpy as np
 
-N_ROWS, N_TRAIN = 10_000, 8_000
+N_TRAIN, N_TEST, N_TUNED = 8_000, 20_000, 2_000
 DESIGNS: dict[str, dict[str, Any]] = {
     "A": {"scenario": "A"},
     "B": {"scenario": "B"},
@@ -59,11 +61,11 @@ PUBLISHED = "MOTTO, as published"
 TRIVIAL = ("zero effect", "difference in means", "OLS by arm")
 
 
-def draw(design: str, seed: int) -> Any:
-    """Draw rows of a design."""
+def draw(design: str, seed: int, n_test: int) -> Any:
+    """Draw rows of a design, those that train in front."""
     from sklcausal.datasets import make_multi_treatment_outcome
 
-    return make_multi_treatment_outcome(N_ROWS, random_state=seed, **DESIGNS[design])
+    return make_multi_treatment_outcome(N_TRAIN + n_test, random_state=seed, **DESIGNS[design])
 
 
 def build(method: str, settings: str, **more: Any) -> Any:
@@ -93,7 +95,7 @@ def judge_settings(design: str, method: str, settings: str, seed: int) -> dict[s
     from sklcausal.metrics import add_nuisances, make_effect_scorer
 
     warnings.simplefilter("ignore")
-    data = draw(design, seed)
+    data = draw(design, seed, N_TUNED)
     model = make_pipeline(StandardScaler(), PolynomialFeatures(2), RidgeCV(np.logspace(-3, 4, 8)))
     targets = add_nuisances(data.X, pack_targets(data["T"], data.y), outcome_model=model)
     begin = time.perf_counter()
@@ -136,13 +138,14 @@ def relative_error(effect: Any, truth: Any) -> tuple[float, Any]:
 
 
 def gains(data: Any, effect: Any) -> dict[str, float]:
-    """Compute areas under uplift and cost curves of held-out rows."""
+    """Compute areas under uplift and cost curves of held-out rows, by known propensities."""
     from sklcausal.metrics import aucc_score, auuc_score, roi_score
 
-    T, y = data["T"][N_TRAIN:], data.y[N_TRAIN:]
+    T, y, chance = data["T"][N_TRAIN:], data.y[N_TRAIN:], data.propensity[N_TRAIN:]
+    given = {"propensity": chance}
     found = {
-        "auuc_average": float(np.mean(auuc_score(T, y, effect, multiarm="each"))),
-        "auuc_optimal": float(np.mean(auuc_score(T, y, effect, multiarm="best"))),
+        "auuc_average": float(np.mean(auuc_score(T, y, effect, multiarm="each", **given))),
+        "auuc_optimal": float(np.mean(auuc_score(T, y, effect, multiarm="best", **given))),
     }
     areas = []
     for arm in range(1, data.mu.shape[1]):
@@ -154,9 +157,12 @@ def gains(data: Any, effect: Any) -> dict[str, float]:
             for own_effect, sign in zip(effect[own, arm - 1].T, signs, strict=True)
         )
         outcomes = y[own] * signs
+        both = chance[own][:, [0, arm]]
+        both = both / both.sum(axis=1, keepdims=True)
         try:
             score = roi_score(value, cost)
-            areas.append(aucc_score(T[own], outcomes[:, 0], outcomes[:, 1], score))
+            columns = outcomes.T
+            areas.append(aucc_score(T[own], *columns, score, propensity=both))
         except ValueError:  # by chance the rows show no gain, or no cost
             areas.append(np.nan)
     found["aucc"] = float(np.nanmean(areas)) if np.isfinite(areas).any() else float("nan")
@@ -183,9 +189,8 @@ def fit_trivial(method: str, data: Any) -> tuple[Any, Any]:
 def replicate(design: str, method: str, settings: str, seed: int) -> dict[str, Any]:
     """Fit one method to one draw."""
     warnings.simplefilter("ignore")
-    data = draw(design, seed)
+    data = draw(design, seed, N_TEST)
     truth, T = data.effect[N_TRAIN:], data["T"][N_TRAIN:]
-    begin = time.perf_counter()
     coverage = score = ate_covered = float("nan")
     n_parameters = 0
     if method in TRIVIAL:
@@ -194,7 +199,6 @@ def replicate(design: str, method: str, settings: str, seed: int) -> dict[str, A
         est = build(method, settings, random_state=seed)
         est.fit(data.X[:N_TRAIN], data["T"][:N_TRAIN], data.y[:N_TRAIN])
         effect = est.effect(data.X[N_TRAIN:])
-        seconds = time.perf_counter() - begin
         mean = est.potential_outcomes(data.X[N_TRAIN:])
         low, high = est.effect_interval(data.X[N_TRAIN:])
         coverage = float(np.mean((low <= truth) & (truth <= high)))
@@ -204,10 +208,7 @@ def replicate(design: str, method: str, settings: str, seed: int) -> dict[str, A
         bounds = est.ate_interval()
         centre = data.effect[:N_TRAIN].mean(axis=0)
         ate_covered = float(np.mean((bounds[0] <= centre) & (centre <= bounds[1])))
-        module = est.theta_net_.ensemble.module
-        n_parameters = sum(p[0].numel() for p in module.body.parameters())
-    if method in TRIVIAL:
-        seconds = time.perf_counter() - begin
+        n_parameters = count_parameters(est)
     error, cells = relative_error(effect, truth)
     residual = data.y[N_TRAIN:] - mean[np.arange(len(T)), T]
     return {
@@ -218,7 +219,6 @@ def replicate(design: str, method: str, settings: str, seed: int) -> dict[str, A
         "coverage": coverage,
         "interval_score": score,
         "ate_covered": ate_covered,
-        "seconds": seconds,
         "parameters": n_parameters,
     }
 
@@ -258,7 +258,6 @@ def summarise(rows: list[dict[str, str]], out: Any, command: str) -> None:
                     mean_and_error(columns["aucc"], 2),
                     mean_and_error(columns["coverage"]),
                     mean_and_error(columns["ate_covered"], 2),
-                    mean_and_error(columns["seconds"], 0),
                     columns["parameters"][0],
                 ]
             )
@@ -277,7 +276,7 @@ def summarise(rows: list[dict[str, str]], out: Any, command: str) -> None:
                 paired.append([design, ours, method, *shown])
     harness.write_table(
         out / "multi_outcome.md",
-        "Three treatments and two outcomes, 8,000 training rows",
+        "Three treatments and two outcomes, 8,000 rows",
         command,
         [
             "design",
@@ -291,7 +290,6 @@ def summarise(rows: list[dict[str, str]], out: Any, command: str) -> None:
             "AUCC",
             "coverage of effects",
             "coverage of ATEs",
-            "seconds",
             "parameters",
         ],
         table,
@@ -312,9 +310,47 @@ def summarise(rows: list[dict[str, str]], out: Any, command: str) -> None:
     )
 
 
+def clock(rows: list[dict[str, str]], out: Any, command: str) -> None:
+    """Write the table of times, in units of TARNet's in the same turn."""
+    seconds: dict[str, dict[str, float]] = {}
+    for row in rows:
+        seconds.setdefault(row["method"], {})[row["seed"]] = float(row["seconds"])
+    table = []
+    for method, own in seconds.items():
+        ratio = [value / seconds["TARNet"][seed] for seed, value in own.items()]
+        parameters = [row["parameters"] for row in rows if row["method"] == method]
+        table.append([method, str(len(ratio)), mean_and_error(ratio, 2), parameters[0]])
+    harness.write_table(
+        out / "multi_outcome_clock.md",
+        "Time of a fit with intervals, 8,000 rows of design B, in units of TARNet's",
+        command,
+        ["method", "runs", "time / TARNet", "parameters of a network"],
+        table,
+    )
+
+
+def time_fit(method: str, settings: str, seed: int) -> dict[str, Any]:
+    """Fit a learner with the settings that were chosen for design B."""
+    warnings.simplefilter("ignore")
+    data = draw("B", seed, 1)
+    est = build(method, settings, random_state=seed)
+    begin = time.perf_counter()
+    est.fit(data.X[:N_TRAIN], data["T"][:N_TRAIN], data.y[:N_TRAIN])
+    seconds = time.perf_counter() - begin
+    return {"seconds": seconds, "parameters": count_parameters(est)}
+
+
+def count_parameters(est: Any) -> int:
+    """Count the parameters of one network."""
+    body = est.theta_net_.ensemble.module.body
+    return sum(p[0].numel() for p in body.parameters())
+
+
 def main() -> None:
     """Run what is missing and write the tables."""
-    options = harness.arguments(__doc__.splitlines()[0], replications=10, tune=0, methods="")
+    options = harness.arguments(
+        __doc__.splitlines()[0], replications=10, tune=0, clock=0, methods=""
+    )
     methods = [name.strip() for name in options.methods.split(";") if name] or list(LEARNERS)
     path = options.out / "multi_outcome_settings.csv"
     if options.tune:
@@ -340,6 +376,17 @@ def main() -> None:
         )
         return
     chosen = choose(harness.read(path))
+    if options.clock:
+        tasks = [
+            {"method": method, "settings": chosen["B", method], "seed": seed}
+            for seed in range(options.clock)
+            for method in methods
+        ]
+        # one process, or the fits would slow each other down
+        rows = harness.run(time_fit, tasks, options.out / "multi_outcome_clock.csv", jobs=1)
+        command = f"python examples/benchmarks/multi_outcome.py --clock {options.clock}"
+        clock(rows, options.out, command)
+        return
     tasks = [
         {"design": design, "method": method, "settings": settings, "seed": seed}
         for seed in range(options.replications)
