@@ -57,13 +57,15 @@ class Batch(NamedTuple):
 
         Parameters
         ----------
-        loss : Tensor of shape (n_members, n)
+        loss : Tensor of shape (n_members, n) or (n_members, n, n_losses)
 
         Returns
         -------
-        Tensor of shape (n_members,)
+        Tensor of shape (n_members,) or (n_members, n_losses)
         """
-        return (loss * self.w).sum(dim=1) / self.n_rows
+        # the trailing axes of the loss are those of its mean
+        w, n_rows = (a.reshape(*a.shape, *[1] * (loss.dim() - 2)) for a in (self.w, self.n_rows))
+        return (loss * w).sum(dim=1) / n_rows
 
     @property
     def n_rows(self) -> Tensor:

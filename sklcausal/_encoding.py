@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from sklcausal.exceptions import TargetError
-from sklcausal.targets import as_column_array, check_not_missing, describe
+from sklcausal.targets import as_column_array, check_not_missing, columns_in_order, describe
 
 # float32 overflows at 3e38, and sums and products of a few values must stay below
 MAX_SIZE = 1e30
@@ -52,18 +52,7 @@ class Treatments:
         TargetError
             If the frame has other columns.
         """
-        columns = getattr(T, "columns", None)
-        if columns is None or len(self.names) < 2:
-            return T
-        unnamed = self.names == tuple(f"T{j}" for j in range(len(self.names)))
-        if unnamed or list(columns) == list(range(len(columns))):
-            return T  # without names in fit, or numbered by pandas
-        came = {str(c): c for c in columns}
-        if set(came) != set(self.names) or len(columns) != len(self.names):
-            raise TargetError(
-                f"`{name}` must have the columns {list(self.names)} as in fit, got {list(came)}"
-            )
-        return T[[came[own] for own in self.names]]
+        return T if self.arms is not None else columns_in_order(T, self.names, name)
 
     def encode(self, T: np.ndarray, name: str = "T") -> np.ndarray:
         """Turn labels into arm codes, or doses into floats with one column per treatment.

@@ -122,6 +122,8 @@ class Predictor(ABC):
     shared_head: bool = False
     # of each member: how outputs move with those of its last layers; None where they are these
     spread: np.ndarray | None = None
+    # maps outputs, once they are moved from the start, to theta; None where they are theta
+    link: Any = None
 
     @property
     @abstractmethod
@@ -182,7 +184,7 @@ class Ensemble(Predictor):
         device: str,
     ):
         self.recipe, self.encoding, self.centre, self.start = recipe, encoding, centre, start
-        self.shared_head, self.spread = recipe.shared_head, start.spread
+        self.shared_head, self.spread, self.link = recipe.shared_head, start.spread, start.link
         self.device = device
         self.module = self._build(np.arange(self.n_members), weights)
 
@@ -322,7 +324,7 @@ class Ensemble(Predictor):
     def _width(self) -> int:
         """Largest number of units side by side in a layer of one member."""
         widest = max(p.shape[-1] for p in self.module.parameters())
-        return max(widest, self.encoding.n_inputs)
+        return max(widest, getattr(self.module.body, "widest", 0), self.encoding.n_inputs)
 
     def __getstate__(self) -> dict[str, Any]:
         state = {k: v for k, v in self.__dict__.items() if k != "module"}

@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from scipy.special import expit
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -79,6 +81,27 @@ def read_funnel(funnel: Any, outcomes: Outcomes, y: np.ndarray) -> Links:
     return tuple(order)
 
 
+def fill_within(y: np.ndarray, links: Links) -> np.ndarray:
+    """Fill in missing cells that follow from others.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples, n_outcomes)
+    links : tuple of tuple of int
+
+    Returns
+    -------
+    ndarray of the same shape
+        An inner outcome is 0 where the outer one is, and an outer one 1 where the inner one is.
+    """
+    found = y.copy()
+    for outer, inner in links:
+        found[np.isnan(found[:, inner]) & (found[:, outer] == 0), inner] = 0.0
+    for outer, inner in reversed(links):
+        found[np.isnan(found[:, outer]) & (found[:, inner] == 1), outer] = 1.0
+    return found
+
+
 def log_odds_within(outer: Tensor, inner: Tensor) -> Tensor:
     """Compute the log odds of an outcome from those of another and its own within that.
 
@@ -98,25 +121,69 @@ def log_odds_within(outer: Tensor, inner: Tensor) -> Tensor:
     return log_p - torch.log((-torch.expm1(log_p)).clamp_min(tiny))
 
 
-def apply_funnel(index: Tensor, links: Links, n_outcomes: int) -> Tensor:
+@dataclass(frozen=True)
+class Funnel:
     """Turn the log odds of inner outcomes within outer ones into those of inner outcomes.
 
-    Parameters
+    Attributes
     ----------
-    index : Tensor of shape (..., n_arms * n_outcomes)
-        Arm by arm.
     links : tuple of tuple of int
         From `read_funnel`.
     n_outcomes : int
-
-    Returns
-    -------
-    Tensor of the same shape
     """
-    cells = list(index.unflatten(-1, (-1, n_outcomes)).unbind(-1))
-    for outer, inner in links:
-        cells[inner] = log_odds_within(cells[outer], cells[inner])
-    return torch.stack(cells, dim=-1).flatten(-2)
+
+    links: Links
+    n_outcomes: int
+
+    def __call__(self, index: Tensor) -> Tensor:
+        """Map what the network gives.
+
+        Parameters
+        ----------
+        index : Tensor of shape (..., n_arms * n_outcomes)
+            Arm by arm.
+
+        Returns
+        -------
+        Tensor of the same shape
+        """
+        cells = list(index.unflatten(-1, (-1, self.n_outcomes)).unbind(-1))
+        for outer, inner in self.links:
+            cells[inner] = log_odds_within(cells[outer], cells[inner])
+        return torch.stack(cells, dim=-1).flatten(-2)
+
+    def slopes(self, index: np.ndarray) -> np.ndarray:
+        """Differentiate the log odds of outcomes by what the network gives.
+
+        Parameters
+        ----------
+        index : ndarray of shape (n, n_arms * n_outcomes)
+            Log odds of the outcomes, as the map returns them.
+
+        Returns
+        -------
+        ndarray of shape (n, n_outputs, n_outputs)
+            Entry (i, j) is how far the log odds of cell j move with output i.
+        """
+        cells = index.reshape(len(index), -1, self.n_outcomes)
+        found = np.zeros((*cells.shape, self.n_outcomes))
+        every = np.arange(self.n_outcomes)
+        found[:, :, every, every] = 1.0
+        for outer, inner in self.links:
+            # d log p = sum of (1 - chance within) over the outcome and those that it lies in,
+            # d log odds = d log p / (1 - p)
+            inside, outside = expit(cells[..., inner]), expit(cells[..., outer])
+            rest = 1 - inside
+            found[..., inner, inner] = (1 - inside / outside) / rest
+            found[..., outer, inner] = found[..., outer, outer] * (1 - outside) / rest
+            for own in every:
+                if own not in (inner, outer):
+                    found[..., own, inner] = found[..., own, outer] * (1 - outside) / rest
+        n_arms = cells.shape[1]
+        full = np.zeros((len(index), n_arms, self.n_outcomes, n_arms, self.n_outcomes))
+        arms = np.arange(n_arms)
+        full[:, arms, :, arms] = found.transpose(1, 0, 2, 3)
+        return full.reshape(len(index), index.shape[1], index.shape[1])
 
 
 def start_within(constant: np.ndarray, links: Links, n_outcomes: int) -> np.ndarray:

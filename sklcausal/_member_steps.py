@@ -33,6 +33,8 @@ class Decay:
         self.decayed = [(p, scales[id(p)]) for p in parameters if scales[id(p)]]
         self._key: bytes = b""
         self._factors: list[Tensor] = []
+        self._arm_key: bytes = b""
+        self._arm_factors: list[Tensor] = []
 
     def __call__(self, lr: np.ndarray, decay: np.ndarray) -> None:
         """Shrink all parameters.
@@ -44,9 +46,11 @@ class Decay:
         decay : ndarray of shape (n_members,)
             Decay of each member, per unit of learning rate.
         """
-        for own in self.by_arm:
-            mean = own.mean(dim=1, keepdim=True)
-            own.lerp_(mean.expand_as(own), _spread(np.minimum(1.0, lr * self.arm_decay), own))
+        if self.by_arm and self._arm_key != lr.tobytes():
+            self._arm_key, share = lr.tobytes(), np.minimum(1.0, lr * self.arm_decay)
+            self._arm_factors = [_spread(share, own) for own in self.by_arm]
+        for own, factor in zip(self.by_arm, self._arm_factors, strict=True):
+            own.lerp_(own.mean(dim=1, keepdim=True).expand_as(own), factor)
         rate = lr * decay
         if not rate.any():
             return

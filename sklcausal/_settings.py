@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from sklcausal._fit_data import FitData
+from sklcausal._models._index import IndexModel
 from sklcausal.exceptions import IntervalNotAvailableError
 from sklcausal.inference._hessian_choice import LEARNED
 
@@ -163,7 +164,15 @@ def check_settings(estimator: Any, data: FitData, columns: np.ndarray | None) ->
             f"`propensity_clip` must be below 1/{n_arms} with {n_arms} arms, got "
             f"{estimator.propensity_clip}"
         )
-    if estimator.arm_weight_decay and model.n_heads_ != data.treatments.n_arms:
+    if not estimator.arm_weight_decay:
+        return
+    if getattr(estimator, "outcome_model", None) is not None:
+        raise ValueError(
+            "`arm_weight_decay` must be 0 where `outcome_model` stands in for the networks, got "
+            f"{estimator.arm_weight_decay}"
+        )
+    has_arms = isinstance(model, IndexModel) and model.n_heads_ == data.treatments.n_arms
+    if not has_arms:
         raise ValueError(
             "`arm_weight_decay` must be 0 where the networks' heads are not the mean outcomes of "
             f"arms, got {estimator.arm_weight_decay} and {model.n_heads_} heads for "

@@ -51,6 +51,9 @@ def uncertainty_weights(losses: Losses) -> Penalty:
 def gradient_weights(losses: Losses) -> Penalty:
     """Weigh outcomes so that all train at similar rates, judged by their gradients.
 
+    Rates are losses relative to those of the constants that training starts from, on the same
+    rows, in place of the losses of the first step.
+
     Parameters
     ----------
     losses : callable

@@ -29,7 +29,12 @@ from sklcausal.inference._result import InferenceResult, make_result
 from sklcausal.inference._targets import MeanContrast
 from sklcausal.inference._theta_net import ThetaNet
 from sklcausal.inference._units import EngineUnits
-from sklcausal.targets import as_column_array, check_lengths, check_same_index
+from sklcausal.targets import (
+    as_column_array,
+    check_lengths,
+    check_same_index,
+    columns_in_order,
+)
 
 
 @dataclass(frozen=True)
@@ -313,6 +318,7 @@ class ThetaResults(BaseEffectEstimator):
         X = validate_X(self, X, reset=False)
         schema = self.contrasts_.treatments
         fields["T"] = schema.in_order(fields["T"])
+        fields["y"] = columns_in_order(fields["y"], self.outcome_names_.tolist(), "y")
         arrays = {key: as_column_array(fields[key], key) for key in ("T", "y")}
         check_lengths({"X": X, **arrays})
         weight = check_weights(sample_weight, len(X))

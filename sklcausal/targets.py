@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any
@@ -276,6 +276,41 @@ def pack_targets(T: Any, y: Any, **fields: Any) -> np.ndarray:
     for name, array in arrays.items():
         targets[name] = array
     return targets
+
+
+def columns_in_order(values: Any, names: Sequence[str], name: str) -> Any:
+    """Bring the columns of a frame of treatments or outcomes into the order of fit.
+
+    Parameters
+    ----------
+    values : array-like
+        Returned as it is, unless it is a frame with named columns.
+    names : sequence of str
+        Of the columns in fit; such as T0, T1 or y0, y1 where they had none.
+    name : str
+        Name of the argument, for the message.
+
+    Returns
+    -------
+    array-like
+
+    Raises
+    ------
+    TargetError
+        If the frame has other columns.
+    """
+    columns = getattr(values, "columns", None)
+    if columns is None or len(names) < 2:
+        return values
+    unnamed = list(names) == [f"{name[0]}{j}" for j in range(len(names))]
+    if unnamed or list(columns) == list(range(len(columns))):
+        return values  # without names in fit, or numbered by pandas
+    came = {str(c): c for c in columns}
+    if set(came) != set(names) or len(columns) != len(names):
+        raise TargetError(
+            f"`{name}` must have the columns {list(names)} as in fit, got {list(came)}"
+        )
+    return values[[came[own] for own in names]]
 
 
 def check_lengths(arrays: Mapping[str, Any]) -> None:

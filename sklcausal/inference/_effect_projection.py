@@ -225,7 +225,10 @@ class EffectProjection:
         """Differentiate a target with one output by the outputs of a member's last layers."""
         at = torch.as_tensor(theta, dtype=torch.float64, device="cpu")
         change = row_gradient(partial(target, rows=slice(None)), at).numpy()
-        return change @ self.net.sensitivity(k).T
+        by_theta, link = change @ self.net.sensitivity(k).T, self.net.ensemble.link
+        if link is None:
+            return by_theta
+        return np.einsum("nij,nj->ni", link.slopes(theta), by_theta)
 
     def _features(
         self, basis: Basis, k: int, theta: np.ndarray, features: np.ndarray

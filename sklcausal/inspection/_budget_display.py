@@ -1,4 +1,4 @@
-"""What ever larger budgets bring."""
+"""What larger and larger budgets bring."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from scipy.stats import norm
 from sklearn.utils import Bunch
 
@@ -23,6 +22,7 @@ from sklcausal.inspection._series import (
     mark,
     write_estimate,
 )
+from sklcausal.utils._final_step import final_step
 
 WHAT = "BudgetDisplay"
 
@@ -40,8 +40,6 @@ class BudgetDisplay:
         What `sklcausal.model_selection.BudgetedPolicy.frontier` returns.
     name : str
         Name of the policy in the legend.
-    budget : float or None, default=None
-        Budget of the policy, which a star marks.
     alpha : float or None, default=0.05
         One minus the confidence level; None draws no intervals.
 
@@ -53,8 +51,8 @@ class BudgetDisplay:
         Its interval.
     random_line_ : Line2D
         Value of giving their best arms to so many people drawn by lot as the budget pays for.
-    budget_point_ : Line2D or None
-        Value at the budget of the policy.
+    own_point_ : Line2D
+        What the policy itself, at its price, adds on these rows.
     legend_ : Legend
         Legend.
     ax_ : Axes
@@ -92,12 +90,10 @@ class BudgetDisplay:
         *,
         frontier: Bunch,
         name: str,
-        budget: float | None = None,
         alpha: float | None = 0.05,
     ):
         self.frontier = frontier
         self.name = name
-        self.budget = budget
         self.alpha = alpha
 
     @classmethod
@@ -163,8 +159,8 @@ class BudgetDisplay:
             )
         check_alpha(alpha)
         found = policy.frontier(X, T, y, n_points=n_points, **nuisances)
-        name = type(policy.estimator).__name__ if name is None else name
-        display = cls(frontier=found, name=name, budget=policy.budget, alpha=alpha)
+        name = type(final_step(policy.estimator_)).__name__ if name is None else name
+        display = cls(frontier=found, name=name, alpha=alpha)
         return display.plot(ax, curve_kwargs=curve_kwargs, band_kwargs=band_kwargs)
 
     def plot(
@@ -202,27 +198,23 @@ class BudgetDisplay:
         x, value = self.frontier.budget, self.frontier.value
         ends: tuple[Any, Any, Any] = (None, None, None)
         if self.alpha is not None:
-            half = norm.ppf(1 - self.alpha / 2) * self.frontier.value_std_error
-            ends = (x, value - half, value + half)
-        label, point = self.name, None
-        if self.budget is not None and x[0] <= self.budget:
-            at = min(self.budget, x[-1])
-            point, *found = (
-                np.interp(at, x, own) for own in (value, *ends[1:]) if own is not None
-            )
-            label += f" at {at:.3g}: {write_estimate(point, tuple(found) if found else None)}"
+            critical = norm.ppf(1 - self.alpha / 2)
+            margin = critical * self.frontier.value_std_error
+            ends = (x, value - margin, value + margin)
+        at, point = self.frontier.own_budget, self.frontier.own_value
+        half = None if self.alpha is None else critical * self.frontier.own_value_std_error
+        interval = None if half is None else (point - half, point + half)
+        label = f"{self.name} at {at:.3g}: {write_estimate(point, interval)}"
         self.curve_, self.band_, _ = draw_curve(
             self.ax_, WHAT, x, value, ends, label, curve_kwargs, band_kwargs
         )
         self.random_line_ = add_reference(
             self.ax_, WHAT, [x[0], x[-1]], [value[0], value[-1]], label="By lot", color=GREY
         )
-        self.budget_point_ = None
-        if point is not None:
-            style = {"marker": "*", "markersize": 15, "linestyle": "none", "zorder": 4}
-            style |= {"color": self.curve_.get_color(), "markeredgecolor": BLACK}
-            style |= {"label": "Budget", "gid": mark(WHAT, "reference")}
-            (self.budget_point_,) = self.ax_.plot([at], [point], **style)
+        style = {"marker": "*", "markersize": 15, "linestyle": "none", "zorder": 4}
+        style |= {"color": self.curve_.get_color(), "markeredgecolor": BLACK}
+        style |= {"label": "Policy", "gid": mark(WHAT, "reference")}
+        (self.own_point_,) = self.ax_.plot([at], [point], **style)
         label_panels({"": self.ax_}, "Mean cost per person (predicted)", "Value added per person")
         (self.legend_,) = finish([self.ax_])
         return self

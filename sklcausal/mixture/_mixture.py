@@ -7,7 +7,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,7 +18,7 @@ from torch import Tensor
 from sklcausal._draws import Batch
 from sklcausal._ensemble import Ensemble, Recipe
 from sklcausal._fit_data import FitData, validate_X
-from sklcausal._funnel import Links, apply_funnel, read_funnel, start_within
+from sklcausal._funnel import Funnel, Links, fill_within, read_funnel, start_within
 from sklcausal._objective import Penalty
 from sklcausal._start import Start
 from sklcausal._task_weights import TASK_WEIGHTS
@@ -47,11 +46,14 @@ class BaseMixture(BaseThetaEstimator):
         Units of the hidden layers of each cell's head.
     task_weighting : {'gradnorm', 'uncertainty'} or None, default=None
         How outcomes are weighed against each other in training: by their gradients ([GN]_), by
-        their learned uncertainty ([UW]_), or alike. Members stop, and settings are chosen, by the
-        plain sum.
+        their learned uncertainty ([UW]_), or alike. Rates of training, which gradients are
+        balanced by, compare losses with those of the constants that training starts from. Members
+        stop, and settings are chosen, by the plain sum.
     funnel : sequence of pairs of name or position, or None, default=None
         Pairs of binary outcomes of which the second happens only where the first does, such as
         ``[("visit", "conversion")]``: the network then predicts its chance given the first.
+        Missing cells that follow, of the second where the first did not happen and of the first
+        where the second did, are filled in.
     {shared_parameters}
 
     Attributes
@@ -106,20 +108,31 @@ class BaseMixture(BaseThetaEstimator):
         n_arms, n_outcomes = data.treatments.n_arms, data.outcomes.n_outcomes
         if n_arms * n_outcomes > len(data.X):
             raise TargetError(
-                f"`y` must have fewer cells than rows for {type(self).__name__}, got {n_arms} "
-                f"arms times {n_outcomes} outcomes for {len(data.X)} rows"
+                f"`y` must have at most as many cells as rows for {type(self).__name__}, got "
+                f"{n_arms} arms times {n_outcomes} outcomes for {len(data.X)} rows"
             )
-        self.funnel_: Links = ()
-        if self.funnel is not None:
-            self.funnel_ = read_funnel(self.funnel, data.outcomes, data.y)
         self.expert_names_out_ = np.array(self._grid(n_arms, n_outcomes).names, dtype=object)
 
+    def _effect_recipe(self, n_heads: int, n_out: int) -> Recipe:
+        # its loss does not weigh outcomes
+        recipe = super()._effect_recipe(n_heads, n_out)
+        return replace(recipe, arguments={**recipe.arguments, "has_task_weights": False})
+
+    def _fit(self, data: FitData) -> None:
+        self._links: Links = ()
+        if self.funnel is not None:
+            self._links = read_funnel(self.funnel, data.outcomes, data.y)
+            y = fill_within(data.y, self._links)
+            outcomes = replace(data.outcomes, has_missing=bool(np.isnan(y).any()))
+            data = replace(data, y=y, outcomes=outcomes)
+        super()._fit(data)
+
     def _move(self, start: Start) -> Start:
-        if not self.funnel_:
+        if not self._links:
             return start
-        links, n = self.funnel_, self.model_.n_outcomes_
-        link = partial(apply_funnel, links=links, n_outcomes=n)
-        return replace(start, constant=start_within(start.constant, links, n), link=link)
+        links, n = self._links, self.model_.n_outcomes_
+        constant = start_within(start.constant, links, n)
+        return replace(start, constant=constant, link=Funnel(links, n))
 
     def _penalty(self) -> Penalty | None:
         if self.task_weighting is None:
@@ -128,8 +141,7 @@ class BaseMixture(BaseThetaEstimator):
 
     def _losses(self, out: Outputs, batch: Batch) -> Tensor:
         """Compute the loss of every outcome, shape (n_members, n_outcomes)."""
-        by_row = self.model_.outcome_losses(batch.y, batch.t, out.theta)
-        return (by_row * batch.w[..., None]).sum(1) / batch.n_rows[:, None]
+        return batch.mean(self.model_.outcome_losses(batch.y, batch.t, out.theta))
 
     @torch.inference_mode(False)
     def expert_weights(self, X: Any) -> np.ndarray:

@@ -14,17 +14,17 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
-from sklcausal._evaluation._judged import Judged, arms_of, read_judged, separate
-from sklcausal.exceptions import TargetError
+from sklcausal._evaluation._judged import arms_of, separate
 from sklcausal.inference import InferenceResult
 from sklcausal.metrics import policy_value
 from sklcausal.model_selection._knapsack import best_arms, find_price, trace_frontier
-from sklcausal.model_selection._ledger import Ledger
-from sklcausal.targets import pack_targets
+from sklcausal.model_selection._ledger import Ledger, read_rows
+from sklcausal.targets import check_same_index, pack_targets
 from sklcausal.utils._final_step import final_step, inner_of, transform_to_final
 from sklcausal.utils._restore import restores_on_failure
 
 BOTH = ("value", "cost")
+NUISANCES = {"outcome_mean", "propensity", "sample_weight", "cluster"}
 
 
 class BudgetedPolicy(BaseEstimator):
@@ -73,13 +73,14 @@ class BudgetedPolicy(BaseEstimator):
     See Also
     --------
     PolicyTree : A few rules in place of a score.
-    sklcausal.inspection.BudgetDisplay : What ever larger budgets bring.
+    sklcausal.inspection.BudgetDisplay : What larger and larger budgets bring.
     sklcausal.metrics.aucc_score : How well a ranking by return on investment does.
 
     Notes
     -----
     Without a binding budget it is the policy that gives everybody the best arm. With one it solves
-    the relaxed knapsack problem of Lagrange, which is exact but for the person at the margin. What
+    the relaxed knapsack problem of Lagrange, which is exact but for the margin: people who are
+    alike are treated alike, and left out together where the budget does not reach for all. What
     is promised is the budget on predicted costs of the rows of fit: on new people costs are what
     they are, see `evaluate`.
 
@@ -136,7 +137,14 @@ class BudgetedPolicy(BaseEstimator):
     @_fit_context(prefer_skip_nested_validation=False)
     @restores_on_failure
     def fit(
-        self, X: Any, T: Any = None, y: Any = None, *, sample_weight: Any = None
+        self,
+        X: Any,
+        T: Any = None,
+        y: Any = None,
+        *,
+        sample_weight: Any = None,
+        propensity: Any = None,
+        cluster: Any = None,
     ) -> BudgetedPolicy:
         """Fit the effect estimator, and find the price at which its best arms keep to the budget.
 
@@ -148,8 +156,8 @@ class BudgetedPolicy(BaseEstimator):
             Arm that each row received, or packed targets, with ``y=None``.
         y : array-like of shape (n_samples,) or (n_samples, n_outcomes)
             Outcomes.
-        sample_weight : array-like of shape (n_samples,) or None, default=None
-            Row weights.
+        sample_weight, propensity, cluster : object
+            As effect estimators take them.
 
         Returns
         -------
@@ -171,14 +179,25 @@ class BudgetedPolicy(BaseEstimator):
                 "`estimator` must be an effect estimator, or a pipeline or search that ends in "
                 f"one, got {type(inner).__name__}"
             )
-        targets = T if y is None else pack_targets(T, y)
+        given = {"propensity": propensity, "cluster": cluster}
+        check_same_index(X=X, T=T, y=y, sample_weight=sample_weight, **given)
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-        self.estimator_ = clone(self.estimator).fit(X, targets, **weights)
+        if y is not None and inner is self.estimator:  # which keeps the names of columns
+            self.estimator_ = clone(self.estimator).fit(X, T, y, **given, **weights)
+        else:
+            targets = T if y is None else pack_targets(T, y, **given)
+            self.estimator_ = clone(self.estimator).fit(X, targets, **weights)
         known = arms_of(self.estimator_)
         self.treatments_, self.control_ = np.asarray(known["treatments"]), known["control"]
-        names = [str(name) for name in final_step(self.estimator_).outcome_names_]
-        given = (self.value, self.cost, self.costs)
-        self._ledger = Ledger.read(*given, names, self.treatments_)
+        final = final_step(self.estimator_)
+        fields = separate(T, y)
+        final.contrasts_.treatments.encode(fields.T)  # raises for arms that it does not know
+        n_outcomes = final.outcomes_.encode(fields.y).shape[1]
+        names = list(getattr(y, "columns", final.outcome_names_))
+        names = names if len(names) == n_outcomes else final.outcome_names_.tolist()
+        self._names = [str(name) for name in names]
+        spoken = (self.value, self.cost, self.costs)
+        self._ledger = Ledger.read(*spoken, self._names, self.treatments_)
         value, cost = self.arm_effects(X)
         weight = np.ones(len(value)) if sample_weight is None else np.asarray(sample_weight)
         least = float(np.average(cost.min(axis=1), weights=weight))
@@ -246,32 +265,6 @@ class BudgetedPolicy(BaseEstimator):
         value, cost = self.arm_effects(X)
         return self.treatments_[best_arms(value, cost, self.price_)]
 
-    def _read(self, X: Any, T: Any, y: Any, **given: Any) -> Judged:
-        """Read rows, with value and cost in place of outcomes, for judging policies."""
-        check_is_fitted(self)
-        fields = separate(T, y)
-        final = final_step(self.estimator_)
-        numbers = final.outcomes_.encode(fields.y)
-        if np.isnan(numbers).any():
-            raise TargetError("`y` must have no missing cells where policies are judged, got NaN")
-        mean = given.pop("outcome_mean", None)
-        if mean is not None:
-            shape = (len(numbers), len(self.treatments_), numbers.shape[1])
-            mean = self._ledger.of_arms(np.asarray(mean, dtype=float).reshape(shape))
-        for name in ("propensity", "cluster"):
-            if given.get(name) is None:
-                given[name] = fields.get(name)
-        return read_judged(
-            X,
-            fields.T,
-            self._ledger.of_rows(numbers, final.contrasts_.treatments.encode(fields.T)),
-            outcome_mean=mean,
-            treatments=self.treatments_,
-            control=self.control_,
-            random_state=self.random_state,
-            **given,
-        )
-
     def evaluate(
         self,
         X: Any,
@@ -296,8 +289,8 @@ class BudgetedPolicy(BaseEstimator):
             What it is compared with; None is the control for everybody.
         outcome_mean : array-like of shape (n_samples, n_arms, n_outcomes) or None, default=None
             Mean outcomes of each arm, out of sample; None cross-fits them.
-        propensity : array-like of shape (n_samples,) or (n_samples, n_arms) or None, default=None
-            Probability of each arm; None cross-fits it.
+        propensity : array-like of shape (n_samples, n_arms) or None, default=None
+            Probability of each arm, or with two arms that of the second; None cross-fits it.
         sample_weight, cluster : array-like of shape (n_samples,) or None, default=None
             Row weights, and labels of rows that share errors.
 
@@ -318,8 +311,8 @@ class BudgetedPolicy(BaseEstimator):
         """
         given = {"outcome_mean": outcome_mean, "propensity": propensity}
         given |= {"sample_weight": sample_weight, "cluster": cluster}
-        rows = self._read(X, T, y, **given)
         labels = self.treatments_
+        rows = read_rows(self, X, T, y, given)
         found = policy_value(
             labels[rows.study.t],
             rows.study.y,
@@ -343,7 +336,7 @@ class BudgetedPolicy(BaseEstimator):
     def frontier(
         self, X: Any, T: Any, y: Any = None, *, n_points: int = 21, **nuisances: Any
     ) -> Bunch:
-        """Estimate what ever larger budgets bring and cost, on rows that the policy has not seen.
+        """Estimate what larger and larger budgets bring and cost, on rows not seen in fit.
 
         Parameters
         ----------
@@ -359,7 +352,8 @@ class BudgetedPolicy(BaseEstimator):
         Bunch
             ``budget`` (predicted), ``price``, and, of shape (n_points,), doubly robust estimates
             of what the policies add: ``value``, ``value_std_error``, ``cost`` and
-            ``cost_std_error``.
+            ``cost_std_error``. Of this policy, at its own price, ``own_budget``, ``own_value``
+            and ``own_value_std_error``.
 
         Raises
         ------
@@ -367,13 +361,18 @@ class BudgetedPolicy(BaseEstimator):
             If called before ``fit``.
         TargetError
             If T or y cannot be used.
+        TypeError
+            If a nuisance is unknown.
         ValueError
             If X has other columns than in fit, or ``n_points`` is less than 2.
         """
-        if n_points < 2:
-            raise ValueError(f"`n_points` must be at least 2, got {n_points!r}")
-        rows = self._read(X, T, y, **nuisances)
-        return trace_frontier(rows, *self.arm_effects(X), n_points, self.clip)
+        if not isinstance(n_points, (int, np.integer)) or n_points < 2:
+            raise ValueError(f"`n_points` must be an integer of at least 2, got {n_points!r}")
+        unknown = sorted(set(nuisances) - NUISANCES)
+        if unknown:
+            raise TypeError(f"`frontier` takes {sorted(NUISANCES)}, got {unknown}")
+        rows = read_rows(self, X, T, y, nuisances)
+        return trace_frontier(rows, *self.arm_effects(X), self.price_, n_points, self.clip)
 
     def score(self, X: Any, T: Any = None, y: Any = None, *, sample_weight: Any = None) -> float:
         """Estimate the value that the policy adds, for cross-validation and searches.

@@ -10,7 +10,7 @@ from sklearn.utils import Bunch
 from sklcausal._evaluation._judged import Judged
 from sklcausal._evaluation._scores import covariance_of
 
-BISECTIONS = 200  # more than halve any interval of floats to nothing
+BISECTIONS = 200  # at most; the search ends where two neighbouring numbers are left
 
 
 def best_arms(value: np.ndarray, cost: np.ndarray, price: float) -> np.ndarray:
@@ -74,9 +74,9 @@ def find_price(value: np.ndarray, cost: np.ndarray, budget: float, weight: np.nd
 
 
 def trace_frontier(
-    rows: Judged, value: np.ndarray, cost: np.ndarray, n_points: int, clip: float
+    rows: Judged, value: np.ndarray, cost: np.ndarray, own: float, n_points: int, clip: float
 ) -> Bunch:
-    """Estimate what policies of ever larger budgets add to value and cost.
+    """Estimate what policies of larger and larger budgets add to value and cost.
 
     Parameters
     ----------
@@ -84,6 +84,8 @@ def trace_frontier(
         With value and cost as outcomes.
     value, cost : ndarray of shape (n_samples, n_arms)
         Predicted, of each arm, less those of the control.
+    own : float
+        Price of the policy itself.
     n_points : int
     clip : float
         Smallest probability that is divided by.
@@ -100,16 +102,17 @@ def trace_frontier(
     scores = rows.scores(clip)
     gain = scores - scores[:, [rows.study.treatments.control]]
     budgets = np.linspace(least, most, n_points)
-    prices, estimates, errors = [], [], []
-    for budget in budgets:
-        price = find_price(value, cost, budget + 1e-9 * abs(most - least), weight)
-        own = gain[at, best_arms(value, cost, price)]
-        mean = weight @ own
-        moves = weight[:, None] * (own - mean)
+    slack = 1e-9 * max(abs(most), abs(least))
+    prices = [find_price(value, cost, budget + slack, weight) for budget in budgets]
+    estimates, errors = [], []
+    for price in [*prices, own]:
+        chosen = gain[at, best_arms(value, cost, price)]
+        mean = weight @ chosen
+        moves = weight[:, None] * (chosen - mean)
         covariance = covariance_of(moves, rows.study, rows.cluster, False)
-        prices.append(price)
         estimates.append(mean)
         errors.append(np.sqrt(np.diag(covariance)))
+    (*estimates, last), (*errors, last_error) = estimates, errors
     found, spread = np.array(estimates), np.array(errors)
     return Bunch(
         budget=budgets,
@@ -118,4 +121,7 @@ def trace_frontier(
         value_std_error=spread[:, 0],
         cost=found[:, 1],
         cost_std_error=spread[:, 1],
+        own_budget=float(weight @ cost[at, best_arms(value, cost, own)]),
+        own_value=float(last[0]),
+        own_value_std_error=float(last_error[0]),
     )

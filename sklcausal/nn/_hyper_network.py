@@ -22,8 +22,8 @@ from sklcausal.nn._spectral import MemberSpectralLinear
 
 GENERATIONS = ("all", "split", "chunked", "layerwise")
 # How far arms are apart at the start, in units of the spread of the weights that a plain layer
-# starts with. Spectral norms give about a tenth for a vector of 10,000 weights, too: arms then
-# start almost shared and part where the data ask for it, but no two of them are tied.
+# starts with. Spectral norms give about as much for a vector of 10,000 weights: arms start almost
+# shared, and no two are tied.
 ARM_SHARE = 0.1
 N_PROBES = 256
 N_PROBE_MEMBERS = 8

@@ -31,7 +31,9 @@ class TaskWeights(nn.Module):
 
     def __init__(self, n_members: int, n_outcomes: int):
         super().__init__()
-        self.value = nn.Parameter(torch.zeros(n_members, n_outcomes, device="cpu"))
+        self.value = nn.Parameter(
+            torch.zeros(n_members, n_outcomes, dtype=torch.float32, device="cpu")
+        )
 
     def reset_member(self, member: int, generator: torch.Generator) -> None:
         """Set the numbers of one member to 0.
@@ -111,6 +113,8 @@ class MixtureMLP(nn.Module):
             width = layers[-1].n_out
         self.layers = nn.ModuleList(layers)
         n_cells = grid.n_arms * grid.n_outcomes
+        # numbers of a row that are held at once while cells mix what experts say
+        self.widest = n_cells * grid.n_heard("cell") * width
         self.heads = MemberMLP(
             n_members, width, head_widths, activation, n_cells, before_output=True
         )

@@ -48,7 +48,8 @@ weight_decay : 'auto', float or sequence of float, default='auto'
 arm_weight_decay : float, default=0.0
     Decoupled decay, per unit of learning rate, of how far weights that belong to an arm differ
     from their mean over the arms. It keeps effects simple that are small beside what arms have in
-    common, and leaves that alone. Networks without weights of arms refuse it.
+    common, and leaves that alone. Networks for effects have no use for it; doses, models of
+    one's own and hypernetworks refuse it.
 max_epochs : int, default=500
     Most passes over the rows, in epochs.
 batch_size : int, default=64

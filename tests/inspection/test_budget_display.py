@@ -4,6 +4,7 @@
 
 import numpy as np
 import pytest
+from sklearn.frozen import FrozenEstimator
 
 from sklcausal.inspection import BudgetDisplay
 from sklcausal.meta import TLearner
@@ -33,16 +34,20 @@ def test_curve_and_star_are_those_of_the_frontier(policy, drawn):
     found = policy.frontier(*drawn, n_points=11, propensity=known)
     np.testing.assert_allclose(display.curve_.get_xdata(), found.budget)
     np.testing.assert_allclose(display.curve_.get_ydata(), found.value)
-    (x,), (y,) = display.budget_point_.get_data()
-    assert x == 0.4
-    assert y == pytest.approx(np.interp(0.4, found.budget, found.value))
+    # the star is the policy itself, at its price
+    (x,), (y,) = display.own_point_.get_data()
+    result = policy.evaluate(*drawn, propensity=known)
+    assert y == pytest.approx(result.estimate[4], rel=1e-9)
+    assert x == pytest.approx(result.estimate[5], rel=1e-9)  # costs are known here
+    low, high = result.conf_int()
+    assert f"[{low[4]:.2f}, {high[4]:.2f}]" in display.legend_.get_texts()[0].get_text()
     np.testing.assert_allclose(display.random_line_.get_ydata(), found.value[[0, -1]])
     band = display.band_.get_paths()[0].vertices[:, 1]
     widest = found.value + 1.959964 * found.value_std_error
     assert band.max() == pytest.approx(widest.max(), rel=1e-6)
     texts = [text.get_text() for text in display.legend_.get_texts()]
     assert texts[0].startswith("TLearner at 0.4: ")
-    assert texts[1:] == ["By lot", "Budget"]
+    assert texts[1:] == ["By lot", "Policy"]
     assert display.ax_.get_ylabel() == "Value added per person"
 
 
@@ -54,6 +59,13 @@ def test_policies_share_axes(policy, drawn):
     assert other.curve_.get_color() != first.curve_.get_color()
     texts = [text.get_text() for text in other.legend_.get_texts()]
     assert sum(text.startswith(("one", "two")) for text in texts) == 2
+
+
+def test_a_frozen_estimator_keeps_its_name(drawn):
+    est = FrozenEstimator(TLearner(n_folds=1, max_epochs=2, random_state=0).fit(*drawn))
+    policy = BudgetedPolicy(est, budget=0.4, costs={1: 1.0, 2: 2.0}).fit(*drawn)
+    display = BudgetDisplay.from_estimator(policy, *drawn, n_points=3, alpha=None)
+    assert display.name == "TLearner"
 
 
 def test_what_is_no_policy_is_refused(drawn):
