@@ -3,23 +3,17 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import pickle
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from scipy.special import expit, logit
+from scipy.special import expit
 
 from sklcausal._draws import Batch
-from sklcausal._funnel import log_odds_within
 from sklcausal.datasets import make_confounded, make_multi_treatment_outcome
-from sklcausal.exceptions import TargetError
-from sklcausal.hyper import HyperTARNet
-from sklcausal.meta import SLearner, TLearner
+from sklcausal.exceptions import OverlapWarning, TargetError
 from sklcausal.mixture import MOTTO, MMoE
-from sklcausal.nn import Outputs, TaskWeights, arm_discrepancy
-from sklcausal.nn._state import weights_by_arm
-from sklcausal.representation import FlexTENet, SNet, TARNet
+from sklcausal.nn import Outputs, arm_discrepancy
 
 TINY = {
     "expert_widths": (8,),
@@ -31,20 +25,6 @@ TINY = {
     "n_folds": 2,
     "random_state": 0,
 }
-
-
-def make_funnel(n, seed=0):
-    """Draw visits, purchases within them, and amounts; two arms."""
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, 3))
-    T = (rng.random(n) < expit(X[:, 0])).astype(int)
-    chance = expit(X[:, [0]] + [0.0, 0.7]), expit(-0.5 + X[:, [1]] + [0.0, 0.5])
-    received = [own[np.arange(n), T] for own in chance]
-    visit = rng.random(n) < received[0]
-    buy = visit & (rng.random(n) < received[1])
-    spend = 2 + X[:, 2] + T + rng.normal(size=n)
-    truth = np.stack([chance[0], chance[0] * chance[1], 2 + X[:, [2]] + [0, 1]], axis=2)
-    return SimpleNamespace(X=X, T=T, y=np.column_stack([visit, buy, spend]) * 1.0, mu=truth)
 
 
 @pytest.fixture(scope="module")
@@ -71,10 +51,9 @@ def test_weights_say_who_answers_for_which_cell(fitted, data):
         fitted.expert_weights(data.X[:, :9])
 
 
-def test_weights_are_those_that_the_outputs_use(fitted, data):
-    # an expert that is taken away moves a cell by its weight times what it says
-    ensemble = fitted.theta_net_.ensemble
-    body, z = ensemble.module.body, torch.randn(2, 4, 10)
+def test_weights_are_those_that_the_outputs_use(fitted):
+    ensemble, rng = fitted.theta_net_.ensemble, torch.Generator().manual_seed(0)
+    body, z = ensemble.module.body, torch.randn(2, 4, 10, generator=rng)
     said = body.layers[0].ask({"all": body.trunk(z)})
     own = body.expert_weights(z)
     parts = [said["outcome-shared"][:, 1, 0, 0], said["treatment-shared"][:, 0, 1, 0]]
@@ -177,223 +156,14 @@ def test_units_of_outcomes_only_scale_their_effects(fitted, data):
     other = MOTTO(**TINY).fit(data.X, data.T, data.y * [1000.0, 1e-3] + [5.0, -7.0])
     for name in ("effect", "effect_interval"):
         own, reference = (getattr(est, name)(data.X) for est in (other, fitted))
-        np.testing.assert_allclose(np.asarray(own) / [1000.0, 1e-3], reference, atol=0.05)
+        # of effects with a size of about 1, in float32
+        np.testing.assert_allclose(np.asarray(own) / [1000.0, 1e-3], reference, atol=2e-3)
 
 
-# -- outcomes within others ---------------------------------------------------------------------
-
-
-def test_log_odds_within_another_outcome():
-    rng = np.random.default_rng(0)
-    outer, inner = 3 * rng.normal(size=(2, 50))
-    found = log_odds_within(torch.as_tensor(outer), torch.as_tensor(inner))
-    np.testing.assert_allclose(found, logit(expit(outer) * expit(inner)), rtol=1e-9)
-    extreme = log_odds_within(torch.tensor([60.0, -60.0]), torch.tensor([60.0, -60.0]))
-    assert torch.isfinite(extreme).all()
-    assert extreme[1] == pytest.approx(-120, rel=1e-5)
-
-
-def test_inner_outcomes_are_never_likelier_than_outer_ones():
-    data = make_funnel(400)
-    names = {"columns": ["visit", "buy", "spend"]}
-    pd = pytest.importorskip("pandas")
-    y = pd.DataFrame(data.y, **names)
-    est = MOTTO(**TINY, funnel=[("visit", "buy")]).fit(data.X, data.T, y)
-    chance = est.potential_outcomes(data.X)
-    assert (chance[..., 1] <= chance[..., 0]).all()
-    # it starts from the shares of both
-    start = est.theta_net_.ensemble.start
-    index = start.link(torch.as_tensor(start.constant)).numpy().reshape(2, 2, 3)
-    np.testing.assert_allclose(expit(index[:, 0, 0]), data.y[:, 0].mean(), atol=0.05)
-    np.testing.assert_allclose(expit(index[:, 0, 1]), data.y[:, 1].mean(), atol=0.05)
-    low, high = est.effect_interval(data.X)
-    assert np.isfinite(low).all() and np.isfinite(high).all()
-    by_position = MOTTO(**TINY, funnel=[(0, 1)]).fit(data.X, data.T, data.y)
-    np.testing.assert_array_equal(by_position.effect(data.X), est.effect(data.X))
-    again = pickle.loads(pickle.dumps(est))
-    np.testing.assert_array_equal(again.effect(data.X), est.effect(data.X))
-
-
-def test_averages_within_a_funnel_are_right():
-    errors = []
-    for seed in range(5):
-        data = make_funnel(1500, seed)
-        settings = {**TINY, "max_epochs": 40, "n_folds": 3, "weight_decay": 1.0}
-        result = MOTTO(**settings, funnel=[(0, 1)]).fit(data.X, data.T, data.y).estimate()
-        truth = (data.mu[:, 1] - data.mu[:, 0]).mean(axis=0)
-        errors.append((result.estimate - truth) / result.std_error)
-    assert (np.abs(np.mean(errors, axis=0)) < 3 / np.sqrt(5)).all()
-    assert (np.std(errors, axis=0) < 2.5).all()
-
-
-def test_a_funnel_of_three_outcomes_follows_its_order():
-    data = make_funnel(300)
-    last = data.y[:, 1] * (data.X[:, 0] > 0)
-    y = np.column_stack([last, data.y[:, 1], data.y[:, 0]])
-    est = MMoE(**TINY, funnel=[(1, 0), (2, 1)]).fit(data.X, data.T, y)
-    assert est.funnel_ == ((2, 1), (1, 0))
-    chance = est.potential_outcomes(data.X)
-    assert (np.diff(chance, axis=2) >= 0).all()
-
-
-@pytest.mark.parametrize(
-    ("funnel", "match"),
-    [
-        (["visit"], r"`funnel` must hold pairs of an outcome .* got 'visit'"),
-        ([(0, 5)], r"`funnel` must be a position from 0 to 2 or one of \['y0', .* got 5"),
-        ([("visits", 1)], r"`funnel` must be a position .* got 'visits'"),
-        ([(0, 2)], r"`funnel` must name binary outcomes, got 'y2', which is continuous"),
-        ([(0, 1), (1, 0)], r"`funnel` says that 'y0' happens only within 'y1', but `y` has"),
-        ([(0, 1), (0, 1)], r"`funnel` must name one outcome within which 'y1' happens, got"),
-        ([(1, 1)], r"`funnel` must not lead an outcome to itself, got \['y1'\]"),
-    ],
-)
-def test_a_funnel_that_cannot_be_is_refused(funnel, match):
-    data = make_funnel(100)
-    with pytest.raises(ValueError, match=match):
-        MOTTO(**TINY, funnel=funnel).fit(data.X, data.T, data.y)
-
-
-# -- task weights ---------------------------------------------------------------------------------
-
-
-def module_with(value, n_outcomes=2):
-    weights = TaskWeights(1, n_outcomes)
-    weights.value.data[:] = torch.tensor(value)
-    layer = SimpleNamespace(weight=torch.nn.Parameter(torch.tensor([[[1.0], [2.0]]])))
-    trunk = SimpleNamespace(own_layers=[layer])
-    return SimpleNamespace(
-        body=SimpleNamespace(task_weights=weights, trunk=trunk), theta=lambda: torch.zeros(1, 1, 2)
-    ), layer.weight
-
-
-def test_uncertainty_weights_equal_longhand():
-    from sklcausal._task_weights import uncertainty_weights
-
-    losses = torch.tensor([[2.0, 3.0]])
-    module, _ = module_with([0.5, -1.0])
-    own = uncertainty_weights(lambda out, batch: losses)(module, None, None, 0)
-    total = own + losses.sum(-1)
-    wanted = np.exp(-0.5) * 2 + 0.25 + np.exp(1.0) * 3 - 0.5
-    assert total.item() == pytest.approx(wanted, rel=1e-6)
-
-
-def test_gradient_weights_equal_longhand():
-    from sklcausal._task_weights import ASYMMETRY, gradient_weights
-
-    module, shared = module_with([0.3, -0.2])
-
-    def losses(out, batch):
-        if out.theta.abs().sum() == 0:  # at the start
-            return torch.tensor([[4.0, 10.0]])
-        a, b = shared[0, :, 0]
-        return torch.stack([a**2 + 0 * b, 5 * b + a]).unsqueeze(0)
-
-    out = Outputs(torch.ones(1, 3, 2), None, None)
-    penalty = gradient_weights(losses)(module, out, None, 0)
-    value = module.body.task_weights.value
-    penalty.sum().backward()
-    v = np.array([0.3, -0.2])
-    w = 2 * np.exp(v) / np.exp(v).sum()
-    loss, norm = np.array([1.0, 11.0]), np.array([2.0, np.sqrt(26.0)])
-    rate = (loss / [4.0, 10.0]) / (loss / [4.0, 10.0]).mean()
-    target = (w * norm).mean() * rate**ASYMMETRY
-    # the weights learn by the imbalance alone: dw/dv of a softmax times sign times norm
-    jacobian = np.diag(w) - np.outer(w, w) / 2
-    wanted = jacobian @ (np.sign(w * norm - target) * norm)
-    np.testing.assert_allclose(value.grad[0].numpy(), wanted, rtol=1e-5)
-    # and the network by the weighted losses, of which the objective holds the plain sum
-    np.testing.assert_allclose(
-        shared.grad[0, :, 0].numpy(), (w - 1) @ np.array([[2.0, 0.0], [1.0, 5.0]]), rtol=1e-5
-    )
-
-
-@pytest.mark.parametrize("weighting", ["uncertainty", "gradnorm"])
-def test_task_weights_are_learned_and_spare_nothing_else(data, weighting):
-    y = data.y.copy()
-    y[:, 1] = np.random.default_rng(0).normal(size=300)  # nothing to be learned
-    settings = {**TINY, "max_epochs": 40, "lr": 0.02, "task_weighting": weighting}
-    est = MOTTO(**settings).fit(data.X, data.T, y)
-    value = est.theta_net_.ensemble.weights()["body.task_weights.value"]
-    assert value.shape == (2, 2)
-    assert (value[:, 0] != value[:, 1]).all()
-    if weighting == "uncertainty":
-        assert (value[:, 1] > value[:, 0]).all()
-    plain = MOTTO(**{**settings, "task_weighting": None}).fit(data.X, data.T, y)
-    assert "body.task_weights.value" not in plain.theta_net_.ensemble.weights()
-    with pytest.raises(ValueError, match="`representation_widths` must name at least 1 layer"):
-        MOTTO(**{**TINY, "task_weighting": "gradnorm", "representation_widths": ()}).fit(
-            data.X, data.T, y
-        )
-
-
-# -- how far arms lie apart -----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("cls", [MOTTO, MMoE, TARNet, TLearner, SLearner, SNet, FlexTENet])
-def test_decay_between_arms_keeps_their_weights_together(cls, data):
-    names = cls.__dataclass_fields__
-    small = {k: v for k, v in TINY.items() if k in names} | {"max_epochs": 20, "n_folds": 1}
-    small |= {name: (8,) for name in names if name.endswith("widths")}
-    apart, size = [], []
-    for decay in (0.0, 300.0):
-        est = cls(**small, arm_weight_decay=decay).fit(data.X, data.T, data.y)
-        own = weights_by_arm(est.theta_net_.ensemble.module)
-        assert own
-        apart.append(np.mean([float(w.std(dim=1).mean()) for w in own]))
-        size.append(np.mean([float(w.mean(dim=1).abs().mean()) for w in own]))
-    assert apart[1] < 0.2 * apart[0]
-    assert size[1] > 0.5 * size[0]  # what arms have in common does not decay with it
-
-
-def test_decay_between_arms_needs_weights_of_arms(data):
-    with pytest.raises(ValueError, match="`arm_weight_decay` must be 0 for HyperTARNet"):
-        HyperTARNet(arm_weight_decay=1.0).fit(data.X, data.T, data.y)
-    match = r"`arm_weight_decay` must be 0 where .* got 1.0 and 2 heads for 0 arms"
-    with pytest.raises(ValueError, match=match):
-        TARNet(arm_weight_decay=1.0).fit(data.X, data.X[:, 0], data.y[:, 0])
-
-
-# -- averages of means of all cells -------------------------------------------------------------
-
-
-def test_profit_is_a_function_of_cells(fitted, data):
-    profit = fitted.estimate(lambda mean: 3 * mean[1, 0] - mean[2, 1], of="means")
-    cells = fitted.engine_.cells()
-    psi = cells.psi.reshape(300, 3, 2)
-    values = 3 * psi[:, 1, 0] - psi[:, 2, 1]
-    assert profit.estimate[0] == pytest.approx(values.mean(), rel=1e-9)
-    assert profit.std_error[0] == pytest.approx(values.std() / np.sqrt(300), rel=0.01)
-    # what is not linear follows the chain rule
-    product = fitted.estimate({"product": lambda mean: mean[0, 0] * mean[1, 1]}, of="means")
-    value = cells.value.reshape(300, 3, 2)
-    move = psi - value
-    wanted = value[:, 0, 0] * value[:, 1, 1]
-    wanted = wanted + move[:, 0, 0] * value[:, 1, 1] + move[:, 1, 1] * value[:, 0, 0]
-    assert product.estimate[0] == pytest.approx(wanted.mean(), rel=1e-9)
-    effect = fitted.estimate(lambda mean: mean[1, 1] - mean[0, 1], of="means")
-    assert effect.estimate[0] == pytest.approx(fitted.ate()[0, 1], rel=1e-9)
-    assert effect.std_error[0] == pytest.approx(fitted.estimate().std_error[1], rel=1e-9)
-
-
-def test_functions_of_cells_know_links():
-    data = make_funnel(300)
-    est = MOTTO(**TINY).fit(data.X, data.T, data.y)
-    found = est.estimate(lambda mean: 60 * (mean[1, 1] - mean[0, 1]), of="means")
-    assert found.estimate[0] == pytest.approx(60 * est.ate()[0, 1], rel=1e-9)
-    one = TARNet(n_folds=2, max_epochs=2, random_state=0).fit(data.X, data.T, data.y[:, 0])
-    found = one.estimate(lambda mean: mean[1] - mean[0], of="means")
-    assert found.estimate[0] == pytest.approx(one.ate(), rel=1e-9)
-
-
-def test_wrong_functions_of_cells_are_refused(fitted, data):
-    with pytest.raises(ValueError, match=r"`of` must be 'parameters' or 'means', got 'cells'"):
-        fitted.estimate(lambda mean: mean[0, 0], of="cells")
-    with pytest.raises(ValueError, match="`of` goes with a `target`"):
-        fitted.estimate(of="means")
-    dose = TARNet(n_folds=2, max_epochs=2, random_state=0).fit(data.X, data.X[:, 0], data.y)
-    with pytest.raises(TargetError, match="`of='means'` needs arms, but `T` was read as dose"):
-        dose.estimate(lambda mean: mean[0], of="means")
+def test_warnings_of_the_overlap_name_arms():
+    data = make_multi_treatment_outcome(600, overlap="published", random_state=0)
+    with pytest.warns(OverlapWarning, match=r"probability of arm\(s\) \[.*'[012]'.*\] is below"):
+        MOTTO(**TINY).fit(data.X, data.T, data.y)
 
 
 # -- bad input ----------------------------------------------------------------------------------
@@ -416,7 +186,7 @@ def test_bad_grids_are_refused(data):
     with pytest.raises(TargetError, match=r"`y` must hold 0 and 1 for outcome='binary', got"):
         MOTTO(**TINY, outcome=["binary", "continuous"]).fit(data.X, data.T, data.y)
     many = np.random.default_rng(0).normal(size=(300, 101))
-    match = "`y` must have fewer cells than rows for MOTTO, got 3 arms times 101 outcomes for 300"
+    match = "`y` must have at most as many cells as rows for MOTTO, got 3 arms times 101 outcomes"
     with pytest.raises(TargetError, match=match):
         MOTTO(**TINY).fit(data.X, data.T, many)
 
