@@ -77,9 +77,10 @@ class AverageResults(BaseEstimator, metaclass=ABCMeta):
         of : {'parameters', 'means'}, default='parameters'
             What a target reads as ``theta``: the parameters of the model, as
             ``parameter_names_out_`` names them, or the mean outcomes of all arms, of shape
-            (n_arms,) or (n_arms, n_outcomes), in outcome units. With two arms and the outcomes
-            conversion and cost, ``lambda mean: 60 * mean[1, 0] - mean[1, 1]`` of 'means' is the
-            profit of the second arm.
+            (n_arms,) or (n_arms, n_outcomes), in outcome units and in the order of
+            ``treatments_``, which is sorted unless ``treatments`` names another. With the
+            outcomes conversion and cost, ``lambda mean: 60 * mean[1, 0] - mean[1, 1]`` of 'means'
+            is the profit of the second arm.
         X : array-like of shape (n_samples, n_features) or None, default=None
             Covariates of the people to average effects over, taken as fixed; None averages over
             the training population.

@@ -338,8 +338,11 @@ def _check_member(data: FitData, rows: np.ndarray, unseen: np.ndarray) -> None:
         if lost.any():
             arm = data.treatments.labels[int(lost.argmax())]
             what = f" and outcome {name!r}" if data.outcomes.has_missing else ""
+            given = "`y` must be observed often enough, and `cluster` and `sample_weight` must be "
+            given += "such, that every outcome of every arm is in every training part"
+            if not data.outcomes.has_missing:
+                given = "`cluster` and `sample_weight` must leave every arm in every training part"
             raise TargetError(
-                "`cluster` and `sample_weight` must leave every arm in every training part, got "
-                f"all rows with weight of arm {arm!r}{what} in fold(s) {unseen.tolist()} or kept "
-                "for validation"
+                f"{given}, got all rows with weight of arm {arm!r}{what} in fold(s) "
+                f"{unseen.tolist()} or kept for validation"
             )

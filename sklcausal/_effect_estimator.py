@@ -48,8 +48,8 @@ class BaseEffectEstimator(AverageResults):
         Arm that the others are compared with; None for doses.
     effect_names_out_ : ndarray of str of shape (n_contrasts,)
         Names of the default contrasts.
-    outcome_names_ : ndarray of str of shape (n_outcomes,)
-        Names of the outcomes.
+    outcome_names_, outcome_kinds_ : ndarray of str of shape (n_outcomes,)
+        Names and kinds of the outcomes.
     """
 
     __metadata_request__fit = {"T": UNUSED}
@@ -119,7 +119,8 @@ class BaseEffectEstimator(AverageResults):
         Warns
         -----
         OverlapWarning
-            If the treatment of more than 2 % of the rows was hardly open.
+            If the treatment of more than 2 % of the rows was hardly open, or an outcome was
+            observed for fewer than 20 people of an arm.
         """
         fields = collect_fields(self, T, y, propensity=propensity, cluster=cluster)
         parts = self._n_folds_of_data(), self._fewest_rows_of_an_arm()
@@ -129,11 +130,11 @@ class BaseEffectEstimator(AverageResults):
         self._frame_library = library_of(X)
         self._fit(data)
         self.treatments_ = data.treatments.arms
-        self.control_ = (
-            data.treatments.labels[data.treatments.control] if data.t.ndim == 1 else None
-        )
+        labels = data.treatments.labels
+        self.control_ = labels[data.treatments.control] if data.t.ndim == 1 else None
         self.outcome_names_ = np.array(data.outcomes.names, dtype=object)
         self.outcomes_ = data.outcomes
+        self.outcome_kinds_ = np.array(data.outcomes.kinds, dtype=object)
         self.effect_names_out_ = np.array(self.contrasts_(None, None).names, dtype=object)
         return self
 

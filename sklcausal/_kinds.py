@@ -222,6 +222,14 @@ def check_outcomes(
     if "choice" in asked:
         return _choice(columns, asked)
     names = tuple(str(n) for n in (names or [f"y{m}" for m in range(n_outcomes)]))
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise TargetError(f"`y` must not name a column twice, got {shorten(twice)} more than once")
+    if y.ndim == 1 and y.dtype.kind == "f" and np.isnan(y).any():
+        raise TargetError(
+            f"`y` must not contain NaN or infinity, got {int(np.isnan(y).sum())} NaN; an outcome "
+            "that was not always observed needs two axes, such as y[:, None] or a frame"
+        )
     found = [
         _outcome_column(
             columns[:, m] if y.ndim == 1 else _observed(columns[:, m], names[m]),

@@ -308,7 +308,7 @@ class BaseThetaEstimator(ThetaCurves):
         if columns_of_X is None:
             columns_of_X = [f"x{j}" for j in range(data.X.shape[1])]
         self.diagnostics_ = {
-            **diagnose(engine, self.law_net_, self.propensity_clip),
+            **diagnose(engine, self.law_net_, self.propensity_clip, data.outcomes.names),
             "hessian_method": self.hessian_method_,
             **stage.diagnose(self.contrasts_(None, None), [str(c) for c in columns_of_X]),
         }

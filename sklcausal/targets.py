@@ -238,7 +238,8 @@ def pack_targets(T: Any, y: Any, **fields: Any) -> np.ndarray:
         Optional fields such as ``propensity`` (probability of each arm, known from a trial),
         ``cluster`` (label of the household, school or patient a row belongs to) or ``Z`` (an
         instrument). A field whose value is None is left out. Weights are no field: pass
-        ``sample_weight`` to ``fit``, as everywhere in scikit-learn.
+        ``sample_weight`` to ``fit``, as everywhere in scikit-learn. Names of the columns of
+        frames are not kept.
 
     Returns
     -------

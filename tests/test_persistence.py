@@ -15,6 +15,7 @@ from _adapter import ESTIMATORS, describe_params, make_study, run_afresh, tiny
 from numpy.testing import assert_array_equal
 
 from sklcausal.exceptions import OverlapWarning
+from sklcausal.mixture import MOTTO
 from sklcausal.representation import TARNet
 
 FORMATS = ("joblib", "pickle", "skops")
@@ -63,6 +64,8 @@ def fit_cases():
     fitted["TARNet-trial"] = encoded.fit(X, T, y, propensity=known)
     doses = T + np.random.default_rng(0).normal(size=len(T))
     fitted["TARNet-dose"] = tiny(TARNet).fit(X, doses, y)
+    within = np.column_stack([y > -1, y > 0.5]) * 1.0
+    fitted["MOTTO-funnel"] = tiny(MOTTO, funnel=[(0, 1)]).fit(X, T, within)
     fitted["TARNet-simultaneous"] = tiny(TARNet).fit(X, np.c_[T, doses], y)
     return fitted
 

@@ -11,6 +11,7 @@ from skorch.callbacks import Callback, Checkpoint, LRScheduler
 from sklcausal._screening import Candidate, _Run, rank
 from sklcausal.datasets import make_confounded
 from sklcausal.exceptions import TrainingDivergedError
+from sklcausal.mixture import MOTTO
 from sklcausal.representation import TARNet
 
 SMALL = {"representation_widths": (8,), "head_widths": (8,), "random_state": 0}
@@ -44,6 +45,36 @@ def test_member_never_sees_its_fold(data, encoding, lr_schedule):
         after = weights(other)[name]
         np.testing.assert_array_equal(before[fold], after[fold], err_msg=name)
         rest = np.delete(np.arange(5), fold)
+        assert not np.array_equal(before[rest], after[rest])
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"task_weighting": "gradnorm"},
+        {"task_weighting": "uncertainty"},
+        {"alignment": "energy"},
+        {"alignment": "sinkhorn"},
+        {"n_expert_layers": 2, "n_private_experts": 1},
+    ],
+    ids=str,
+)
+def test_member_of_a_mixture_never_sees_its_fold(settings):
+    data = make_confounded(300, n_arms=3, random_state=0)
+    cluster, inside = np.arange(300) % 5, np.arange(300) % 5 == 2
+    small = {"expert_widths": (8,), "head_widths": (8,), "representation_widths": (8,)}
+    small |= {"numeric_encoding": None, "weight_decay": 1.0, "max_epochs": 4, "random_state": 0}
+    y = np.column_stack([data.y, -data.y])
+    found = []
+    for moved in (0.0, 10.0):
+        own = y + moved * inside[:, None] * (1 + np.abs(y))
+        est = MOTTO(**small, **settings).fit(data.X, data.T, own, cluster=cluster)
+        found.append(weights(est))
+    (fold,) = np.unique(est.folds_[inside])
+    rest = np.delete(np.arange(5), fold)
+    for name, before in found[0].items():
+        after = found[1][name]
+        np.testing.assert_array_equal(before[fold], after[fold], err_msg=name)
         assert not np.array_equal(before[rest], after[rest])
 
 

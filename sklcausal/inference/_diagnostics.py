@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,12 @@ from sklcausal.utils._warn import warn_user
 MAX_IMBALANCE = 6.0  # standard errors, the largest of a few dozen
 MAX_CLIPPED = 0.02
 ALL_BUT_ALL = 0.95
+FEW_OBSERVED = 20  # outcomes of an arm
 
 
-def diagnose(engine: Engine, law_net: Any, clip: float) -> dict[str, Any]:
+def diagnose(
+    engine: Engine, law_net: Any, clip: float, outcomes: Sequence[str] = ()
+) -> dict[str, Any]:
     """Collect what `diagnostics_` holds.
 
     Parameters
@@ -27,6 +31,8 @@ def diagnose(engine: Engine, law_net: Any, clip: float) -> dict[str, Any]:
         The network of the treatment, if one was trained.
     clip : float
         Smallest probability that is left as it is.
+    outcomes : sequence of str, default=()
+        Names of the outcomes.
 
     Returns
     -------
@@ -49,6 +55,14 @@ def diagnose(engine: Engine, law_net: Any, clip: float) -> dict[str, Any]:
     size = engine.effective_sample_size()
     found["effective_sample_size"] = dict(zip(names, size.tolist(), strict=True))
     found["share_clipped"] = dict(zip(names, clipped.tolist(), strict=True))
+    seen = ~np.isnan(engine.y)
+    if not seen.all():
+        counts = [seen[engine.t == a].sum(axis=0) for a in range(len(names))]
+        found["n_observed"] = {
+            f"{arm}: {outcome}": int(n)
+            for arm, own in zip(names, counts, strict=True)
+            for outcome, n in zip(outcomes, own, strict=True)
+        }
     return found
 
 
@@ -78,8 +92,8 @@ def warn_of_overlap(diagnostics: dict[str, Any], clip: float) -> None:
     Warns
     -----
     OverlapWarning
-        If that is so in more than 2 % of the rows, or a treatment that was said to be randomised
-        depends on x.
+        If that is so in more than 2 % of the rows, if a treatment that was said to be randomised
+        depends on x, or if an outcome was observed for fewer than 20 people of an arm.
     """
     determined = diagnostics.get("share_determined", {})
     if determined and max(determined.values()) > ALL_BUT_ALL:
@@ -105,6 +119,14 @@ def warn_of_overlap(diagnostics: dict[str, Any], clip: float) -> None:
             f"{100 * max(determined.values()):.1f} % of the rows, where the data hardly tell what "
             "the treatment does; drop columns of X that are made from the treatment, or rows "
             "whose treatment was never open",
+            OverlapWarning,
+        )
+    few = {cell: n for cell, n in diagnostics.get("n_observed", {}).items() if n < FEW_OBSERVED}
+    if few:
+        warn_user(
+            f"fewer than {FEW_OBSERVED} outcomes were observed in {few} (arm: outcome), which all "
+            "that is said of these cells rests on, so that intervals may be far too short; leave "
+            "the outcome or the arm out",
             OverlapWarning,
         )
     clipped = diagnostics.get("share_clipped", {})
@@ -144,6 +166,9 @@ def describe_diagnostics(diagnostics: dict[str, Any]) -> list[str]:
             f"{name} {100 * share:.1f} %" for name, share in diagnostics["share_clipped"].items()
         )
         lines += [f"effective sample size by arm: {sizes}", f"propensity clipped: {shares}"]
+    if "n_observed" in diagnostics:
+        cell, n = min(diagnostics["n_observed"].items(), key=lambda item: item[1])
+        lines.append(f"fewest observed outcomes: {n} ({cell})")
     if "representer_effective_sample_size" in diagnostics:
         size = diagnostics["representer_effective_sample_size"]
         lines.append(f"effective sample size of the first effect's weights: {size:.0f}")

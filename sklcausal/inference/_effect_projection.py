@@ -259,7 +259,10 @@ class EffectProjection:
         return own.sum(axis=1) if self.shared_head else own.reshape(len(own), -1)
 
     def _count(self, pair: Contrast | None) -> tuple[np.ndarray, np.ndarray | None]:
-        """Count rows with weight, or clusters, of every fold and arm: (n_folds, n_arms)."""
+        """Count rows with weight, or clusters, of every fold and arm: (n_folds, n_arms).
+
+        Of several outcomes the one that was observed least counts.
+        """
         engine, arms = self.engine, None
         t = np.zeros(len(engine.y), dtype=int)
         if pair is not None and self.treatments.kind == "discrete":
@@ -268,8 +271,10 @@ class EffectProjection:
         if engine.cluster is not None:
             pairs = np.stack([engine.cluster, t], axis=1)[counted]
             counted = counted[np.unique(pairs, axis=0, return_index=True)[1]]
-        counts = np.zeros((self.n_folds, max(1, self.treatments.n_arms)), dtype=int)
-        np.add.at(counts, (self.folds[counted], t[counted]), 1)
+        shape = (self.n_folds, max(1, self.treatments.n_arms), engine.y.shape[1])
+        by_outcome = np.zeros(shape, dtype=int)
+        np.add.at(by_outcome, (self.folds[counted], t[counted]), ~np.isnan(engine.y[counted]))
+        counts = by_outcome.min(axis=2)
         return (counts[:, :1], None) if arms is None else (counts[:, arms], arms)
 
     def _name_smallest(self, counts: np.ndarray, arms: np.ndarray | None) -> str:

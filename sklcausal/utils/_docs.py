@@ -124,6 +124,8 @@ effect_names_out_ : ndarray of str of shape (n_contrasts,)
     Names of the default contrasts.
 outcome_names_ : ndarray of str of shape (n_outcomes,)
     Names of the outcomes.
+outcome_kinds_ : ndarray of str of shape (n_outcomes,)
+    Kinds of the outcomes: 'continuous', 'binary', 'count' or 'choice'.
 model_ : StructuralModel
     What the parameters of the networks mean.
 activation_ : str
@@ -147,6 +149,7 @@ propensity_ : ndarray of shape (n_samples, n_arms) or None
 diagnostics_ : dict
     Overlap and conditioning: effective sample size of the implied weights by arm and share of
     rows whose propensity is at its bound, or share of rows in which x all but determines a dose;
+    number of observed outcomes by arm, where some are missing;
     smallest eigenvalue of the expected Hessian relative to its mean (near 0 where nothing tells
     parameters apart), number and share of rows where it was lifted, quantiles of its condition
     number; effective sample size and quantiles of the weights that the first effect gives to

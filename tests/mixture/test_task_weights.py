@@ -36,12 +36,13 @@ def module_with(value, n_outcomes=2):
 
 
 def test_uncertainty_weights_equal_longhand():
-    losses = torch.tensor([[2.0, 3.0]])
-    module, _ = module_with([0.5, -1.0])
-    own = uncertainty_weights(lambda out, batch: losses)(module, None, None, 0)
-    total = own + losses.sum(-1)
-    wanted = np.exp(-0.5) * 2 + 0.25 + np.exp(1.0) * 3 - 0.5
-    assert total.item() == pytest.approx(wanted, rel=1e-6)
+    losses, s = np.array([[2.0, 3.0], [1.0, 0.5]]), np.array([[0.5, -1.0], [0.0, 2.0]])
+    weights = TaskWeights(2, 2)
+    weights.value.data[:] = torch.as_tensor(s)
+    module = SimpleNamespace(body=SimpleNamespace(task_weights=weights))
+    own = uncertainty_weights(lambda out, batch: torch.as_tensor(losses))(module, None, None, 0)
+    total = own.detach().numpy() + losses.sum(axis=1)
+    np.testing.assert_allclose(total, (np.exp(-s) * losses + s / 2).sum(axis=1), rtol=1e-6)
 
 
 def test_gradient_weights_equal_longhand():

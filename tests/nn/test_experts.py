@@ -11,6 +11,7 @@ from sklcausal.nn import ExpertGrid, MixtureMLP
 from sklcausal.nn._layers import reset_members
 from sklcausal.nn._state import weights_by_arm
 
+TREATMENT = "treatment-shared"
 N_ARMS, N_OUTCOMES, N_MEMBERS = 3, 2, 2
 COUNTS = {
     "private": {"n_private": 2},
@@ -196,12 +197,16 @@ def test_members_do_not_meet():
 
 @pytest.mark.parametrize("kind", ["outcome-shared", "treatment-shared", "global"])
 def test_parameters_of_experts_do_not_grow_with_arms_times_outcomes(kind):
-    def n_experts(n_arms, n_outcomes):
-        return ExpertGrid(n_arms, n_outcomes, **COUNTS[kind]).n_experts
+    def count(n_arms, n_outcomes):
+        grid = ExpertGrid(n_arms, n_outcomes, **COUNTS[kind])
+        module = MixtureMLP(1, 4, grid=grid, expert_widths=(6, 4))
+        return sum(p.numel() for p in module.layers[0].experts.parameters())
 
-    grown = n_experts(8, 4) - n_experts(4, 4), n_experts(12, 4) - n_experts(8, 4)
-    assert grown[0] == grown[1] <= 8
-    assert n_experts(8, 8) <= n_experts(8, 4) + 8
+    one = 4 * 6 + 6 + 6 * 4 + 4  # parameters of an expert
+    per_arm, per_outcome = (2 * one * (kind == own) for own in ("outcome-shared", TREATMENT))
+    assert count(8, 4) - count(4, 4) == 4 * per_arm
+    assert count(8, 8) - count(8, 4) == 4 * per_outcome
+    assert count(16, 16) == count(1, 1) + 15 * (per_arm + per_outcome)
 
 
 @pytest.mark.parametrize("settings", [{}, {"n_layers": 2, "gate_widths": (3,)}, {"n_cross": 1}])
