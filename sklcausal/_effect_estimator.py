@@ -119,7 +119,7 @@ class BaseEffectEstimator(AverageResults):
         Warns
         -----
         OverlapWarning
-            If the treatment of more than 2 % of the rows was hardly open, or an outcome hardly seen.
+            If the treatment of over 2 % of the rows was hardly open, or an outcome hardly seen.
         """
         fields = collect_fields(self, T, y, propensity=propensity, cluster=cluster)
         parts = self._n_folds_of_data(), self._fewest_rows_of_an_arm()

@@ -227,8 +227,9 @@ def check_outcomes(
         raise TargetError(f"`y` must not name a column twice, got {shorten(twice)} more than once")
     if y.ndim == 1 and y.dtype.kind == "f" and np.isnan(y).any():
         raise TargetError(
-            f"`y` must not contain NaN or infinity, got {int(np.isnan(y).sum())} NaN; an outcome "
-            "that was not always observed needs two axes, such as y[:, None] or a frame"
+            f"`y` must not contain NaN or infinity, got {int(np.isnan(y).sum())} such value(s), "
+            f"first in row {int(np.isnan(y).argmax())}; an outcome that was not always observed "
+            "needs two axes, such as y[:, None] or a frame"
         )
     found = [
         _outcome_column(

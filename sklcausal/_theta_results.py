@@ -23,11 +23,7 @@ from sklcausal.inference._averages import Average, combine_repeats
 from sklcausal.inference._diagnostics import describe_diagnostics
 from sklcausal.inference._effect_projection import EffectProjection
 from sklcausal.inference._engine import Engine, Representer
-from sklcausal.inference._function_target import (
-    FunctionTarget,
-    count_arguments,
-    read_functions,
-)
+from sklcausal.inference._function_target import FunctionTarget, read_functions
 from sklcausal.inference._groups import Groups
 from sklcausal.inference._result import InferenceResult, make_result
 from sklcausal.inference._targets import MeanContrast
@@ -150,12 +146,6 @@ class ThetaResults(BaseEffectEstimator):
         self._inference("an average with a standard error")
         groups = Groups.read(by, len(self.folds_))
         functions, names = read_functions(target)
-        n_read = [count_arguments(*own) for own in zip(functions, names, strict=True)]
-        if T is not None and max(n_read) < 3:
-            raise ValueError(
-                "`T` goes with targets that read a treatment, H(theta, x, t), got functions of "
-                "theta or of theta and x"
-            )
         rows = self._rows("an average of a `target`")
         t = rows.t if T is None else self.contrasts_.points(T, "T", len(self.folds_))
         kind = self.contrasts_.treatments.kind

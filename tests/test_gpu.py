@@ -9,6 +9,7 @@ import pytest
 import torch
 from _adapter import ESTIMATORS, make_study, mark_twins, run_afresh, tiny
 
+from sklcausal.mixture import MOTTO
 from sklcausal.representation import TARNet
 
 pytestmark = [
@@ -51,6 +52,24 @@ def test_dose_and_modifiers():
         cpu = tiny(TARNet, **params).fit(X, treatments, y)
         gpu = tiny(TARNet, device="cuda", **params).fit(X, treatments, y)
         np.testing.assert_allclose(gpu.effect(X), cpu.effect(X), **CLOSE)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"task_weighting": "gradnorm"},
+        {"task_weighting": "uncertainty", "alignment": "energy"},
+        {"n_expert_layers": 2, "n_private_experts": 1, "n_cross_layers": 1},
+        {"funnel": [(0, 1)]},
+    ],
+    ids=str,
+)
+def test_options_of_mixtures(settings):
+    X, T, y = make_study()
+    y = np.column_stack([y > -1, y > 0.5]) * 1.0
+    cpu, gpu = (tiny(MOTTO, device=at, **settings).fit(X, T, y) for at in ("cpu", "cuda"))
+    np.testing.assert_allclose(gpu.effect(X), cpu.effect(X), **CLOSE)
+    np.testing.assert_allclose(gpu.effect_interval(X), cpu.effect_interval(X), **CLOSE)
 
 
 def test_random_state_of_the_gpu_is_left_alone():

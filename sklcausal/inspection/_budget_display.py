@@ -31,7 +31,8 @@ class BudgetDisplay:
     """Show what a policy under a budget adds to value, as the budget grows.
 
     Budgets are predicted costs; values are doubly robust estimates on rows that the policy has not
-    seen. Create it by `from_estimator`; called again with ``ax=display.ax_`` it adds a policy.
+    seen. Create it by `from_estimator` or
+    `from_predictions`; called again with ``ax=display.ax_`` it adds a policy.
     Parameters are stored as attributes.
 
     Parameters
@@ -157,11 +158,47 @@ class BudgetDisplay:
                 f"`policy` must be a BudgetedPolicy, got {type(policy).__name__}; PolicyDisplay "
                 "takes effect estimators"
             )
-        check_alpha(alpha)
         found = policy.frontier(X, T, y, n_points=n_points, **nuisances)
         name = type(final_step(policy.estimator_)).__name__ if name is None else name
-        display = cls(frontier=found, name=name, alpha=alpha)
-        return display.plot(ax, curve_kwargs=curve_kwargs, band_kwargs=band_kwargs)
+        style = {"curve_kwargs": curve_kwargs, "band_kwargs": band_kwargs}
+        return cls.from_predictions(found, name=name, alpha=alpha, ax=ax, **style)
+
+    @classmethod
+    def from_predictions(
+        cls,
+        frontier: Bunch,
+        *,
+        name: str = "Policy",
+        alpha: float | None = 0.05,
+        ax: Any = None,
+        **plot_params: Any,
+    ) -> BudgetDisplay:
+        """Draw a frontier that was computed before.
+
+        Parameters
+        ----------
+        frontier : Bunch
+            What `BudgetedPolicy.frontier` returns.
+        name : str, default='Policy'
+            Name in the legend.
+        alpha : float or None, default=0.05
+            One minus the confidence level; None draws no intervals.
+        ax : Axes or None, default=None
+            Where to draw. None makes a new figure.
+        **plot_params : object
+            Passed to `plot`.
+
+        Returns
+        -------
+        BudgetDisplay
+
+        Raises
+        ------
+        ValueError
+            If ``alpha`` is no error rate.
+        """
+        check_alpha(alpha)
+        return cls(frontier=frontier, name=name, alpha=alpha).plot(ax, **plot_params)
 
     def plot(
         self,

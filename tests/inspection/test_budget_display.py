@@ -40,7 +40,7 @@ def test_curve_and_star_are_those_of_the_frontier(policy, drawn):
     assert y == pytest.approx(result.estimate[4], rel=1e-9)
     assert x == pytest.approx(result.estimate[5], rel=1e-9)  # costs are known here
     low, high = result.conf_int()
-    assert f"[{low[4]:.2f}, {high[4]:.2f}]" in display.legend_.get_texts()[0].get_text()
+    assert f"[{low[4]:.3f}, {high[4]:.3f}]" in display.legend_.get_texts()[0].get_text()
     np.testing.assert_allclose(display.random_line_.get_ydata(), found.value[[0, -1]])
     band = display.band_.get_paths()[0].vertices[:, 1]
     widest = found.value + 1.959964 * found.value_std_error
@@ -49,6 +49,15 @@ def test_curve_and_star_are_those_of_the_frontier(policy, drawn):
     assert texts[0].startswith("TLearner at 0.4: ")
     assert texts[1:] == ["By lot", "Policy"]
     assert display.ax_.get_ylabel() == "Value added per person"
+
+
+def test_a_frontier_of_ones_own_is_drawn(policy, drawn):
+    found = policy.frontier(*drawn, n_points=4)
+    display = BudgetDisplay.from_predictions(found, name="mine", alpha=0.1)
+    np.testing.assert_array_equal(display.curve_.get_ydata(), found.value)
+    assert display.legend_.get_texts()[0].get_text().startswith("mine at ")
+    with pytest.raises(ValueError, match="`alpha` must be a number between 0 and 1 or None"):
+        BudgetDisplay.from_predictions(found, alpha=2)
 
 
 def test_policies_share_axes(policy, drawn):
