@@ -9,7 +9,7 @@ here are ten, with error bars, beside the learners that MOTTO builds on, no effe
 regression in every arm.
 
 The published assignment of B leaves 98 % of the people an arm with a probability below .01. This
-is the variant with overlap; ``docs/benchmarks/multi_outcome.md`` has both, with 10,000 rows and
+is the variant with overlap; ``examples/benchmarks/multi_outcome.py`` has both, with 8,000 rows and
 tuned settings. The script runs in about twelve minutes.
 """
 

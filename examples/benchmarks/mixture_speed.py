@@ -30,6 +30,7 @@ def build(method: str, n_arms: int) -> Any:
         "arm_weight_decay": 3.0,
         "validation_fraction": None,
         "max_epochs": 11,
+        "treatment_type": "discrete",
         "representation_widths": (50,),
         "activation": "silu",
         "random_state": 0,
