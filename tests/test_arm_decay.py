@@ -4,6 +4,7 @@
 
 import numpy as np
 import pytest
+from _mixtures import TINY
 from sklearn.linear_model import LinearRegression
 
 from sklcausal.datasets import make_multi_treatment_outcome
@@ -13,17 +14,6 @@ from sklcausal.mixture import MOTTO, MMoE
 from sklcausal.nn._state import weights_by_arm
 from sklcausal.representation import FlexTENet, SNet, TARNet
 from sklcausal.structural import StructuralNet
-
-TINY = {
-    "expert_widths": (8,),
-    "head_widths": (8,),
-    "representation_widths": (8,),
-    "numeric_encoding": None,
-    "weight_decay": 0.3,
-    "max_epochs": 3,
-    "n_folds": 2,
-    "random_state": 0,
-}
 
 
 @pytest.fixture(scope="module")

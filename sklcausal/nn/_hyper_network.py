@@ -22,8 +22,7 @@ from sklcausal.nn._spectral import MemberSpectralLinear
 
 GENERATIONS = ("all", "split", "chunked", "layerwise")
 # How far arms are apart at the start, in units of the spread of the weights that a plain layer
-# starts with. Spectral norms give about as much for a vector of 10,000 weights: arms start almost
-# shared, and no two are tied.
+# starts with; spectral norms of a vector of 10,000 weights give about as much.
 ARM_SHARE = 0.1
 N_PROBES = 256
 N_PROBE_MEMBERS = 8

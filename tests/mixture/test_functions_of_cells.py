@@ -4,23 +4,13 @@
 
 import numpy as np
 import pytest
+from _mixtures import TINY
 from scipy.special import expit
 
 from sklcausal.datasets import make_multi_treatment_outcome
 from sklcausal.exceptions import TargetError
 from sklcausal.mixture import MOTTO
 from sklcausal.representation import TARNet
-
-TINY = {
-    "expert_widths": (8,),
-    "head_widths": (8,),
-    "representation_widths": (8,),
-    "numeric_encoding": None,
-    "weight_decay": 0.3,
-    "max_epochs": 3,
-    "n_folds": 2,
-    "random_state": 0,
-}
 
 
 @pytest.fixture(scope="module")

@@ -9,21 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from _mixtures import TINY
 from scipy.special import expit, logit
 
 from sklcausal._funnel import Funnel, log_odds_within
 from sklcausal.mixture import MOTTO, MMoE
-
-TINY = {
-    "expert_widths": (8,),
-    "head_widths": (8,),
-    "representation_widths": (8,),
-    "numeric_encoding": None,
-    "weight_decay": 0.3,
-    "max_epochs": 3,
-    "n_folds": 2,
-    "random_state": 0,
-}
 
 
 def make_funnel(n, seed=0):

@@ -7,6 +7,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from _mixtures import TINY
 from scipy.special import expit
 
 from sklcausal._draws import Batch
@@ -14,17 +15,6 @@ from sklcausal.datasets import make_confounded, make_multi_treatment_outcome
 from sklcausal.exceptions import OverlapWarning, TargetError
 from sklcausal.mixture import MOTTO, MMoE
 from sklcausal.nn import Outputs, arm_discrepancy
-
-TINY = {
-    "expert_widths": (8,),
-    "head_widths": (8,),
-    "representation_widths": (8,),
-    "numeric_encoding": None,
-    "weight_decay": 0.3,
-    "max_epochs": 3,
-    "n_folds": 2,
-    "random_state": 0,
-}
 
 
 @pytest.fixture(scope="module")

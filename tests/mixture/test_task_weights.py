@@ -7,22 +7,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from _mixtures import TINY
 
 from sklcausal._task_weights import ASYMMETRY, gradient_weights, uncertainty_weights
 from sklcausal.datasets import make_multi_treatment_outcome
 from sklcausal.mixture import MOTTO
 from sklcausal.nn import Outputs, TaskWeights
-
-TINY = {
-    "expert_widths": (8,),
-    "head_widths": (8,),
-    "representation_widths": (8,),
-    "numeric_encoding": None,
-    "weight_decay": 0.3,
-    "max_epochs": 3,
-    "n_folds": 2,
-    "random_state": 0,
-}
 
 
 def module_with(value, n_outcomes=2):
